@@ -1,8 +1,9 @@
 """Every error of pixmill, in one tree.
 
 An item of a list that fails (a URL that does not answer, a file that is no image) ends as data: an
-`ItemError` whose `code` is stable and stands alike in files, API, database and metrics. What stops a
-whole run is a `RunError`. Nothing here knows of HTTP answers or exit codes; those are mapped at the edge.
+`ItemError` whose `code` is stable and stands alike in files, API, database and metrics. What stops
+a whole run is a `RunError`. Nothing here knows of HTTP answers or exit codes; those are mapped at
+the edge.
 
     PixmillError
     ├── ItemError                      one image failed, the run goes on
@@ -46,17 +47,15 @@ class PixmillError(Exception):
 class ItemError(PixmillError):
     """One image failed.
 
-    `code` is the stable word for the cause, `retryable` whether trying again may help. `http_status` is
-    the status of the answer the failure came from (None where there was none) and `attempts` how many
-    requests were made; the fetcher fills both in.
+    `code` is the stable word for the cause, `retryable` whether trying again may help.
+    `http_status` is the status of the answer the failure came from (None where there was none) and
+    `attempts` how many requests were made; the fetcher fills both in.
     """
 
     code: ClassVar[str] = "internal"
     retryable: bool = False
 
-    def __init__(
-        self, message: str, *, http_status: int | None = None, attempts: int = 0
-    ) -> None:
+    def __init__(self, message: str, *, http_status: int | None = None, attempts: int = 0) -> None:
         super().__init__(message)
         self.http_status = http_status
         self.attempts = attempts
@@ -89,8 +88,9 @@ class InvalidUrl(FetchError):
 
 
 class BlockedAddress(FetchError):
-    """The URL leads to an address that may not be connected to. Not an OSError, on purpose: happy
-    eyeballs swallows those and tries the next address.
+    """The URL leads to an address that may not be connected to.
+
+    Not an OSError, on purpose: happy eyeballs swallows those and tries the next address.
     """
 
     code = "blocked_address"
@@ -134,7 +134,9 @@ class HttpError(FetchError):
 
     code = "http_error"
 
-    def __init__(self, message: str, *, http_status: int, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, http_status: int, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message, http_status=http_status)
         self.retryable = http_status in {408, 425, 429} or 500 <= http_status <= 599
         self.retry_after_s = retry_after_s

@@ -1,0 +1,120 @@
+"""What every test may ask for: real services, the folder of test images, and the rules of a run.
+
+A test whose service is missing skips on a laptop and fails where PIXMILL_REQUIRE_SERVICES is set;
+either way the end of the run says how to get it. The folder of test images is optional everywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import psutil
+import pytest
+
+from tests import services
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+IMAGES_VARIABLE = "PIXMILL_TEST_IMAGES"
+REQUIRE_VARIABLE = "PIXMILL_REQUIRE_SERVICES"
+MISSING = pytest.StashKey[Counter[str]]()
+
+# The same examples in every run, so that red stays red; `--hypothesis-profile=dev` searches anew.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("dev", deadline=None, max_examples=300)
+hypothesis.settings.load_profile("ci")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[MISSING] = Counter()
+    images = os.environ.get(IMAGES_VARIABLE)
+    if images and not Path(images).is_dir():
+        raise pytest.UsageError(f"{IMAGES_VARIABLE} names no folder: {images}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("corpus") and not os.environ.get(IMAGES_VARIABLE):
+        _skip(item.config, f"test images: set {IMAGES_VARIABLE} to their folder")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    missing = config.stash[MISSING]
+    if not missing:
+        return
+    terminalreporter.section("missing on this machine")
+    for need, tests in sorted(missing.items()):
+        terminalreporter.line(f"{tests} tests want {need}")
+
+
+@pytest.fixture
+def nginx(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Path], str]]:
+    """Call it with a folder to serve that folder's files; gives the base URL."""
+    program = _program(request.config, services.NGINX)
+    with contextlib.ExitStack() as running:
+
+        def start(root: Path) -> str:
+            work = tmp_path_factory.mktemp("nginx")
+            return running.enter_context(services.serve_files(program, root, work))
+
+        yield start
+
+
+@pytest.fixture
+def corpus(request: pytest.FixtureRequest) -> Path:
+    """The folder of test images; only for tests marked `corpus`."""
+    if request.node.get_closest_marker("corpus") is None:
+        raise pytest.UsageError("only a test marked `corpus` may ask for the fixture `corpus`")
+    return Path(os.environ[IMAGES_VARIABLE])
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_process_is_left() -> Iterator[None]:
+    """At the end of a run none of its child processes lives on."""
+    yield
+    _, alive = psutil.wait_procs(_strays(), timeout=5)
+    left = [_command_line(process) for process in alive]
+    assert not left, f"tests left processes behind: {left}"
+
+
+def _strays() -> list[psutil.Process]:
+    # multiprocessing's own two servers live until the interpreter ends, by design; what a fork
+    # server started is its child, not ours, and bears the same command line.
+    own = ("multiprocessing.forkserver", "multiprocessing.resource_tracker")
+    us = psutil.Process()
+    servers = {
+        child.pid for child in us.children() if any(name in _command_line(child) for name in own)
+    }
+    return [child for child in us.children(recursive=True) if child.pid not in servers]
+
+
+def _command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline()) or process.name()
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def _program(config: pytest.Config, service: services.Service) -> str:
+    found = service.find()
+    if found is None:
+        need = f"{service.name}: {service.how}"
+        if os.environ.get(REQUIRE_VARIABLE):
+            config.stash[MISSING][need] += 1
+            pytest.fail(f"{REQUIRE_VARIABLE} is set and a service is missing: {need}")
+        _skip(config, need)
+    return found
+
+
+def _skip(config: pytest.Config, need: str) -> None:
+    config.stash[MISSING][need] += 1
+    pytest.skip(need)

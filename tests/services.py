@@ -1,0 +1,124 @@
+"""Real servers for the tests, each started on a free loopback port over a temporary folder.
+
+Owns finding a server's program, starting it and stopping it by its process id. Whether a missing
+program skips a test or fails it is `conftest.py`'s to decide.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+START_TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """A server that tests need: its program and how to get it."""
+
+    name: str
+    program: str
+    how: str
+
+    def find(self) -> str | None:
+        """The path of the program, also where only root's PATH has it; None if it is missing."""
+        places = [os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"]
+        return shutil.which(self.program, path=os.pathsep.join(places))
+
+
+NGINX = Service("nginx", "nginx", "apt-get install nginx-light")
+
+_NGINX_CONF = """
+{user}
+daemon off;
+worker_processes 1;
+pid {work}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 1024; }}
+http {{
+    types {{
+        image/jpeg jpg jpeg; image/png png; image/webp webp; image/gif gif; image/avif avif;
+        image/tiff tif tiff; image/bmp bmp; text/html html; text/plain txt;
+    }}
+    default_type application/octet-stream;
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 1000000;
+    client_body_temp_path {work}/body;
+    proxy_temp_path {work}/proxy;
+    fastcgi_temp_path {work}/fastcgi;
+    uwsgi_temp_path {work}/uwsgi;
+    scgi_temp_path {work}/scgi;
+    server {{
+        listen 127.0.0.1:{port} backlog=1024;
+        root "{root}";
+    }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def serve_files(program: str, root: Path, work: Path) -> Iterator[str]:
+    """Serve the files under `root` with nginx for as long as the context is open.
+
+    `program` is nginx's path and `work` an empty folder for its own files. Gives the base URL,
+    without a slash at its end.
+    """
+    port = free_port()
+    config = work / "nginx.conf"
+    # As root, nginx's worker would drop to an account that can not read pytest's private folders.
+    user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
+    config.write_text(_NGINX_CONF.format(user=user, work=work, port=port, root=root))
+    with (work / "stderr.log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, "-p", str(work), "-c", str(config), "-e", "stderr"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait_until_open(port, process, work / "stderr.log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop(process)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the process to end, make it end after ten seconds, and reap it."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"server on port {port} did not start: {log.read_text(errors='replace')}")
