@@ -1,0 +1,1 @@
+"""Untrusted bytes to pixels, under limits. Knows nothing of settings or the network."""

@@ -1,0 +1,74 @@
+"""libvips: the formats that it reads fastest, or from top to bottom without holding them whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pixmill.errors import CorruptImage, OutOfMemory
+from pixmill.imaging.header import strip_rows
+from pixmill.imaging.pixels import Pixels, from_samples
+from pixmill.imaging.vips import complaints, locked_down
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from pixmill.imaging.header import Header
+
+_DTYPES = {"uchar": np.uint8, "ushort": np.uint16}
+
+
+def decode_png(data: memoryview, header: Header) -> Iterator[Pixels]:
+    """Decode the PNG at the header's offset; damage to what bears on pixels is an error."""
+    return strips(data[header.offset :], header, "pngload_source")
+
+
+def decode_webp(data: memoryview, header: Header) -> Iterator[Pixels]:
+    """Decode the first frame on its canvas; libvips takes half of Pillow's memory for it."""
+    return strips(data, header, "webpload_source")
+
+
+def strips(data: memoryview, header: Header, loader: str) -> Iterator[Pixels]:
+    """Decode by the named loader: at once, or in strips where the header says so.
+
+    Strips are cropped one after the other, each time with an empty cache of rows, so that they must
+    begin where the cache's blocks do. Where the header knows of no such rows, they are fetched from
+    one region, and libvips keeps some two thousand rows.
+
+    Raises `CorruptImage` or `OutOfMemory`, with libvips' words as cause. What it merely warns of,
+    `pixmill.imaging.vips.complaints` tells after each strip.
+    """
+    pyvips = locked_down()
+    complaints()
+    try:
+        source = pyvips.Source.new_from_memory(data)
+        image = pyvips.Operation.call(loader, source, access="sequential", fail_on="error")
+        if (image.width, image.height) != (header.width, header.height):
+            raise CorruptImage("the decoder finds another size than the header promises")
+        if not header.strips:
+            yield from_samples(_shaped(image.write_to_memory(), image), alpha=header.alpha)
+            return
+        region = None if header.block_rows else pyvips.Region.new(image)
+        rows = strip_rows(header.width, header.block_rows or 16)
+        for top in range(0, header.height, rows):
+            part = (0, top, header.width, min(rows, header.height - top))
+            samples = region.fetch(*part) if region else image.crop(*part).write_to_memory()
+            yield from_samples(_shaped(samples, image), alpha=header.alpha)
+    except pyvips.Error as error:
+        raise _item_error(error) from error
+
+
+def _shaped(samples: Any, image: Any) -> NDArray[Any]:
+    if image.format not in _DTYPES:
+        raise CorruptImage(f"the decoder gives {image.format} samples")
+    return np.frombuffer(samples, _DTYPES[image.format]).reshape(-1, image.width, image.bands)
+
+
+def _item_error(error: Exception) -> CorruptImage | OutOfMemory:
+    said = " ".join(str(error).split())
+    if "out of memory" in said or "unable to allocate" in said:
+        return OutOfMemory("the decoder ran out of memory")
+    return CorruptImage(f"the pixel data are damaged or cut off: {said[:200]}")

@@ -1,0 +1,1 @@
+"""One module a format: its header, read with `struct` alone. Nothing here decodes pixels."""
