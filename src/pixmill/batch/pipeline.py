@@ -1,0 +1,230 @@
+"""What happens to one item: fetch or read, probe, analyse, or fail with a code.
+
+Owns the path of a single item through the house; order, bounds and threads are the runner's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hashlib
+import traceback
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from pixmill.analysis import Task
+from pixmill.batch.cache import Result, ResultCache
+from pixmill.batch.landing import Landing
+from pixmill.batch.local import read_file
+from pixmill.batch.once import Once
+from pixmill.errors import InternalError, InvalidUrl, ItemError, RunError
+from pixmill.fetch.client import Fetcher
+from pixmill.fetch.options import FetchOptions, user_agent
+from pixmill.fetch.url import parse_url
+from pixmill.imaging.digest import sha256_digest
+from pixmill.imaging.probe import check, probe
+from pixmill.record import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pixmill.batch.memory import MemoryPlan
+    from pixmill.batch.options import RunOptions
+    from pixmill.fetch.body import Body
+    from pixmill.fetch.client import Download
+    from pixmill.pool import Pool
+    from pixmill.record import Item
+
+_MOST_REMEMBERED = 16_384  # answers kept to spare repeats
+_REMEMBERED_PART = 4  # of what rows may take
+
+
+class Outcome(NamedTuple):
+    """The compact end of an item: a packed analysis or a failure."""
+
+    packed: bytes | None
+    failure: Failure | None
+    http_status: int | None = None
+    attempts: int = 0
+
+
+def _fetch_options(options: RunOptions, plan: MemoryPlan) -> FetchOptions:
+    return FetchOptions(
+        fetchers=options.fetchers,
+        per_host=options.per_host,
+        timeout_s=options.timeout_s,
+        connect_timeout_s=options.connect_timeout_s,
+        idle_timeout_s=options.idle_timeout_s,
+        retries=options.retries,
+        max_redirects=options.max_redirects,
+        max_bytes=options.max_bytes,
+        memory_bytes=plan.bodies,
+        user_agent=options.user_agent or user_agent(options.contact),
+        allow_private=options.allow_private,
+        allow_networks=options.allow_networks,
+    )
+
+
+class Pipeline:
+    """Takes items to outcomes, any number at a time; for the tasks of one event loop."""
+
+    def __init__(
+        self,
+        options: RunOptions,
+        plan: MemoryPlan,
+        fetcher: Fetcher,
+        pool: Pool[Task, bytes],
+        cache: ResultCache | None,
+    ) -> None:
+        self._options = options
+        self._limits = replace(options.limits, max_decode_bytes=plan.decode)
+        self._fetcher = fetcher
+        self._pool = pool
+        self._cache = cache
+        self._landing: Landing[bytes] = Landing()
+        remembered = _remembered(plan, options.wanted.n)
+        self._urls: Once[Outcome] = Once(remembered, keep=_without_traceback)
+        self._images: Once[bytes | ItemError] = Once(remembered, keep=_bare)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, options: RunOptions, plan: MemoryPlan, pool: Pool[Task, bytes]
+    ) -> AsyncIterator[Self]:
+        """Connect a pipeline to a fetcher and a cache of its own, closed at the end."""
+        async with AsyncExitStack() as stack:
+            fetcher = await stack.enter_async_context(Fetcher(_fetch_options(options, plan)))
+            cache = None
+            if options.cache is not None:
+                cache = stack.enter_context(ResultCache.open(options.cache, options.wanted))
+            yield cls(options, plan, fetcher, pool, cache)
+
+    async def outcome(self, item: Item) -> Outcome:
+        """Do all that is to be done for an item. Raises RunError only."""
+        if item.error is not None:
+            return self._failed(InvalidUrl(item.error))
+        if item.path is not None:
+            return await self._from_file(item.path)
+        if self._options.dedupe:
+            return await self._urls.get(_url_key(item.url), lambda: self._from_url(item.url))
+        return await self._from_url(item.url)
+
+    async def _from_url(self, url: str) -> Outcome:
+        cache = self._cache
+        known = cache.find(url) if cache is not None else None
+        if known is not None and known.fresh:
+            return _kept(known.result)
+        try:
+            download = await self._fetcher.fetch(url, headers=known.validators if known else {})
+            if download.http_status == 304 and _redirected(download, url):
+                # Another resource than the one that was kept has confirmed its own validators.
+                download.body.close()
+                download = await self._fetcher.fetch(url)
+        except RunError:
+            raise
+        except Exception as error:  # noqa: BLE001  every failure of an item is data
+            return self._failed(error)
+        status, attempts = download.http_status, download.attempts
+        with download.body as body:
+            if cache is not None and known is not None and status == 304:
+                cache.refresh(url, download.headers)
+                return _kept(known.result)
+            outcome = await self._from_body(body, status, attempts)
+        if cache is not None and _redirected(download, url):
+            cache.forget(url)
+        elif cache is not None and outcome.packed is not None:
+            cache.store(url, Result(outcome.packed, status, attempts), download.headers)
+        return outcome
+
+    async def _from_file(self, path: str) -> Outcome:
+        try:
+            body = await read_file(path, self._fetcher.new_writer())
+        except ItemError as error:
+            return self._failed(error)
+        with body:
+            return await self._from_body(body, None, 0)
+
+    async def _from_body(self, body: Body, status: int | None, attempts: int) -> Outcome:
+        try:
+            packed = await self._analyze(body)
+        except RunError:
+            raise
+        except Exception as error:  # noqa: BLE001  every failure of an item is data
+            return self._failed(error, status, attempts)
+        return Outcome(packed, None, status, attempts)
+
+    async def _analyze(self, body: Body) -> bytes:
+        if not self._options.dedupe:
+            return await self._in_pool(body)
+        if body.data is not None:
+            key = sha256_digest(body.data)
+        else:
+            key = await asyncio.to_thread(sha256_digest, body.view())
+        answer = await self._images.get(key, lambda: self._tried(body))
+        if isinstance(answer, ItemError):
+            # A remembered one itself would keep the frames of everyone it is raised to.
+            raise answer if answer.__traceback__ else copy.copy(answer)
+        return answer
+
+    async def _tried(self, body: Body) -> bytes | ItemError:
+        try:
+            return await self._in_pool(body)
+        except ItemError as error:
+            return error
+
+    async def _in_pool(self, body: Body) -> bytes:
+        header = probe(body.view())
+        check(header, self._limits)
+        payload: bytes | Body = body if body.data is None else body.data
+        future = self._pool.submit(
+            payload, Task(header, self._options.wanted), need_bytes=header.decode_bytes
+        )
+        return await self._landing.wait(future)
+
+    def _failed(self, error: Exception, status: int | None = None, attempts: int = 0) -> Outcome:
+        if not isinstance(error, ItemError):
+            error = _as_item_error(error)
+        trace = "".join(traceback.format_exception(error)) if self._options.tracebacks else None
+        failure = Failure(error.code, error.message, trace)
+        return Outcome(None, failure, status or error.http_status, attempts or error.attempts)
+
+
+def _kept(result: Result) -> Outcome:
+    return Outcome(result.packed, None, result.http_status, result.attempts)
+
+
+def _redirected(download: Download, url: str) -> bool:
+    """Tell whether an answer came by a redirect, which may lead elsewhere the next time."""
+    return download.url != parse_url(url).url
+
+
+def _remembered(plan: MemoryPlan, n: int) -> int:
+    """Give how many answers to remember, of which each takes some hundred bytes and its colors."""
+    return min(_MOST_REMEMBERED, plan.rows // _REMEMBERED_PART // (400 + 12 * n))
+
+
+def _url_key(url: str) -> bytes:
+    """Stand for a URL, which may be as long as a line, in 16 bytes."""
+    return hashlib.blake2b(url.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _without_traceback(outcome: Outcome) -> Outcome:
+    if outcome.failure is None or outcome.failure.traceback is None:
+        return outcome
+    return outcome._replace(failure=replace(outcome.failure, traceback=None))
+
+
+def _bare(answer: bytes | ItemError) -> bytes | ItemError:
+    """Copy an error without where it arose, which would hold all that was at hand there."""
+    if isinstance(answer, bytes):
+        return answer
+    error = copy.copy(answer)
+    error.__dict__.pop("__notes__", None)
+    return error
+
+
+def _as_item_error(error: Exception) -> ItemError:
+    wrapped = InternalError(f"{type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped

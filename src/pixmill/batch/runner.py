@@ -1,0 +1,189 @@
+"""Runs a list through the pipeline: an iterator of URLs in, an iterator of records out, in order.
+
+Owns the event loop's thread, the bounds (images in the pipeline, rows that wait for their turn) and
+the orderly end. What happens to one item is the pipeline's; files, checkpoints and resuming are the
+job's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from typing import TYPE_CHECKING, Self
+
+from pixmill.analysis import unpack
+from pixmill.batch.memory import plan_memory
+from pixmill.batch.options import RunOptions
+from pixmill.batch.reader import Reader, weight
+from pixmill.batch.window import Window
+from pixmill.pool import Pool
+from pixmill.record import Item, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pixmill.analysis import Task
+    from pixmill.batch.pipeline import Outcome, Pipeline
+
+IDLE_S = 0.5
+_PRELOAD = ("pixmill.batch.warm",)
+
+
+def run(urls: Iterable[str | Item], options: RunOptions | None = None) -> Iterator[Record]:
+    """Analyse every URL and yield one record for each, in order; a failed one carries its failure.
+
+    `urls` is drawn in another thread, a bounded way ahead. Memory is bounded whatever its length.
+    Closing the iterator stops everything. Raises RunError where the run can not go on.
+    """
+    with Run(urls, options or RunOptions()) as records:
+        for pair in records:
+            if pair is not None:
+                yield pair[1]
+
+
+def _as_items(urls: Iterable[str | Item]) -> Iterator[Item]:
+    for line, url in enumerate(urls, start=1):
+        yield url if isinstance(url, Item) else Item(line=line, url=url)
+
+
+class Run:
+    """A run under way: a context manager to iterate over.
+
+    Gives pairs of item and record, and None
+    whenever nothing was finished for a while, so that what is due by the clock can be done.
+
+    `stop` may be called from a signal handler or another thread: iteration then ends at the next
+    record.
+    """
+
+    def __init__(self, urls: Iterable[str | Item], options: RunOptions) -> None:
+        self._urls = urls
+        self._options = options
+        self._plan = plan_memory(options.memory_bytes, options.workers, options.reserved_bytes)
+        self._finished: queue.SimpleQueue[list[tuple[Item, Outcome]] | None] = queue.SimpleQueue()
+        self._error: BaseException | None = None
+        self.stopped = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="pixmill-loop", daemon=True)
+
+    def __enter__(self) -> Self:
+        # The pool first: its fork server imports the kernels while this process imports the HTTP
+        # client.
+        self._pool: Pool[Task, bytes] = Pool(
+            self._options.analyze,
+            workers=self._options.workers,
+            item_timeout_s=self._options.decode_timeout_s,
+            decode_budget_bytes=self._plan.decode,
+            preload=_PRELOAD,
+        )
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._started.wait()
+        if self._loop is not None and self._main is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+                self._loop.call_soon_threadsafe(self._main.cancel)
+        self._thread.join()
+        self._pool.close(cancel=True)
+
+    def stop(self) -> None:
+        """End the iteration early. Safe in a signal handler: SimpleQueue.put is reentrant."""
+        self.stopped = True
+        self._finished.put(None)
+
+    def __iter__(self) -> Iterator[tuple[Item, Record] | None]:
+        while True:
+            try:
+                rows = self._finished.get(timeout=IDLE_S)
+            except queue.Empty:
+                yield None
+                continue
+            if rows is None:
+                break
+            for item, outcome in rows:
+                if self.stopped:
+                    return
+                yield item, _record(item, outcome)
+            self._give_back(rows)
+        if self._error is not None:
+            raise self._error
+
+    def _give_back(self, rows: list[tuple[Item, Outcome]]) -> None:
+        n_bytes = sum(self._weight(item) for item, _ in rows)
+        with contextlib.suppress(
+            RuntimeError
+        ):  # the loop has ended: nobody waits for room any more
+            self._loop.call_soon_threadsafe(self._window.leave, len(rows), n_bytes)  # type: ignore[union-attr]
+
+    def _weight(self, item: Item) -> int:
+        return weight(item) + 400 + 10 * self._options.wanted.n
+
+    def _serve(self) -> None:
+        try:
+            asyncio.run(self._run())
+        except asyncio.CancelledError:
+            pass  # `__exit__` asked for it
+        except BaseException as error:  # noqa: BLE001  raised again where the records are taken
+            self._error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
+        finally:
+            self._started.set()
+            self._finished.put(None)
+
+    async def _run(self) -> None:
+        from pixmill.batch.pipeline import Pipeline  # noqa: PLC0415  imports the HTTP client, see __enter__
+
+        self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
+        self._window: Window[tuple[Item, Outcome]] = Window(
+            self._finished.put, max_bytes=self._plan.rows
+        )
+        self._started.set()
+        reader = Reader(_as_items(self._urls), self._loop)
+        try:
+            async with Pipeline.open(self._options, self._plan, self._pool) as pipeline:
+                await self._feed(reader, pipeline)
+        finally:
+            reader.stop()
+
+    async def _feed(self, reader: Reader, pipeline: Pipeline) -> None:
+        room = asyncio.Semaphore(self._options.queue)
+        unread: BaseException | None = None
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                try:
+                    item = await reader.next()
+                except Exception as error:  # noqa: BLE001  what was read before it comes first
+                    unread = error
+                    break
+                if item is None:
+                    break
+                number = await self._window.enter(self._weight(item))
+                await room.acquire()
+                tasks.create_task(self._process(pipeline, room, number, item))
+        self._window.flush()
+        if unread is not None:
+            raise unread
+
+    async def _process(
+        self, pipeline: Pipeline, room: asyncio.Semaphore, number: int, item: Item
+    ) -> None:
+        try:
+            self._window.finish(number, (item, await pipeline.outcome(item)))
+        finally:
+            room.release()
+
+
+def _record(item: Item, outcome: Outcome) -> Record:
+    return Record(
+        line=item.line,
+        url=item.url,
+        analysis=unpack(outcome.packed) if outcome.packed is not None else None,
+        failure=outcome.failure,
+        http_status=outcome.http_status,
+        attempts=outcome.attempts,
+        extra=item.extra,
+    )

@@ -1,0 +1,223 @@
+"""Merging the lines that were tried again into a finished table.
+
+Takes a finished table and its errors file, those of a run over only the failed lines, and the
+whole input once more; gives new partial files of table and errors, in input order, equal to what a
+run would have written in which those lines had ended that way at once. Rows are copied, never made
+anew. It streams: memory is that of a row, for Parquet that of a few row groups. Publishing is left
+to the sink.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self, TextIO
+
+from pixmill.batch.durable import AppendFile, check_target, remove, utf8
+from pixmill.batch.sink.partial import State, errors_path, partial_path
+from pixmill.batch.sink.rows import (
+    ERRORS_HEADER,
+    TableOptions,
+    csv_header,
+    csv_start,
+    errors_start,
+    json_start,
+)
+from pixmill.batch.sink.table import needing_pyarrow
+from pixmill.errors import ResumeRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from pixmill.record import Item
+
+# No row comes near: what is longer is no table of pixmill.
+_MAX_ROW_CHARS = 1 << 26
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """One line of the input: whether it was tried again, and whether it failed then too."""
+
+    item: Item
+    retried: bool
+    failed: bool
+
+
+def merge(output: Path, options: TableOptions, items: Iterable[Item], retried: Path) -> State:
+    """Merge the table `retried` and its errors file into `output` and its errors file.
+
+    `items` is the whole input of `output`, in order; `retried` a finished table of the same ending
+    and options over those of them that the errors file of `output` names, with their lines of old.
+    Nothing of either is touched: the outcome stands in partial files and becomes `output` by
+    `open_table(output, options, state).publish()` with the state returned, which belongs in the
+    checkpoint first. Raises ResumeRefused where the files do not fit together, such as after an
+    edit by hand, and OutputError; no partial file is left then.
+    """
+    check_target(output)
+    partials = [partial_path(output), partial_path(errors_path(output))]
+    with contextlib.ExitStack() as undo:
+        for partial in partials:
+            undo.callback(remove, partial)
+        state = _merge(output, options, items, retried)
+        undo.pop_all()
+    return state
+
+
+def _merge(output: Path, options: TableOptions, items: Iterable[Item], retried: Path) -> State:
+    with (
+        contextlib.closing(AppendFile(partial_path(errors_path(output)))) as errors,
+        TableRows(errors_path(output), header=ERRORS_HEADER, quoted=True) as old_errors,
+        TableRows(errors_path(retried), header=ERRORS_HEADER, quoted=True) as new_errors,
+    ):
+        errors.append(ERRORS_HEADER)
+        outcomes = _outcomes(items, old_errors, new_errors, errors)
+        match output.suffix.lower():
+            case ".parquet":
+                with needing_pyarrow():
+                    from pixmill.batch.sink.merge_parquet import merge_tables  # noqa: PLC0415 - extra
+                table = merge_tables(output, retried, outcomes, options.n)
+            case ".jsonl":
+                table = _merge_jsonl(output, retried, outcomes)
+            case _:
+                table = _merge_csv(output, retried, outcomes, csv_header(options))
+        old_errors.expect_end()
+        new_errors.expect_end()
+        return {
+            "errors": {"bytes": errors.sync(), "finished": True},
+            "table": {"bytes": table, "finished": True},
+        }
+
+
+def _outcomes(
+    items: Iterable[Item], old_errors: TableRows, new_errors: TableRows, errors: AppendFile
+) -> Iterator[Merged]:
+    """Walk the input and both errors files side by side, and write the new errors on the way."""
+    for item in items:
+        start = valid_text(errors_start(item.line, item.url))
+        retried = old_errors.take(start) is not None
+        error = new_errors.take(start) if retried else None
+        if error is not None:
+            errors.append(error)
+        yield Merged(item, retried, failed=error is not None)
+
+
+def _merge_csv(output: Path, retried: Path, outcomes: Iterator[Merged], header: str) -> int:
+    """Merge rows that stand for what succeeded only; gives the length of the partial table."""
+    with (
+        contextlib.closing(AppendFile(partial_path(output))) as table,
+        TableRows(output, header=header, quoted=True) as old,
+        TableRows(retried, header=header, quoted=True) as new,
+    ):
+        table.append(header)
+        for outcome in outcomes:
+            if not outcome.failed:
+                rows = new if outcome.retried else old
+                table.append(rows.expect(valid_text(csv_start(outcome.item.url))))
+        old.expect_end()
+        new.expect_end()
+        return table.sync()
+
+
+def _merge_jsonl(output: Path, retried: Path, outcomes: Iterator[Merged]) -> int:
+    """Merge rows that stand for every line; gives the length of the partial table."""
+    with (
+        contextlib.closing(AppendFile(partial_path(output))) as table,
+        TableRows(output) as old,
+        TableRows(retried) as new,
+    ):
+        for outcome in outcomes:
+            line, url = outcome.item.line, outcome.item.url
+            row = old.expect(valid_text(json_start(line, url, failed=outcome.retried)))
+            if outcome.retried:
+                row = new.expect(valid_text(json_start(line, url, failed=outcome.failed)))
+            table.append(row)
+        old.expect_end()
+        new.expect_end()
+        return table.sync()
+
+
+def valid_text(text: str) -> str:
+    """Give the text as a table holds it: without lone surrogates."""
+    return utf8(text).decode()
+
+
+class TableRows:
+    """A finished text table, read row by row and kept as it stands.
+
+    With `quoted` a row may span lines inside quotes. Whatever a table of pixmill cannot hold is
+    ResumeRefused.
+    """
+
+    def __init__(self, path: Path, *, header: str = "", quoted: bool = False) -> None:
+        self._path = path
+        self._header = header
+        self._quoted = quoted
+        self._file: TextIO
+        self._next = ""
+
+    def __enter__(self) -> Self:
+        try:
+            self._file = self._path.open(encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise ResumeRefused(f"cannot read {self._path}: {error.strerror}") from error
+        try:
+            self._next = self._row()
+            if self._header:
+                self.expect(self._header)
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def take(self, start: str) -> str | None:
+        """Give the next row if it begins with `start`, which then is done with; else None."""
+        if not self._next.startswith(start):
+            return None
+        row, self._next = self._next, self._row()
+        return row
+
+    def expect(self, start: str) -> str:
+        """Give the next row, which begins with `start`."""
+        row = self.take(start)
+        if row is None:
+            raise self._misfit()
+        return row
+
+    def expect_end(self) -> None:
+        """Make sure that no row is left."""
+        if self._next:
+            raise self._misfit()
+
+    def _row(self) -> str:
+        row = self._line()
+        while self._quoted and row.count('"') % 2:
+            more = self._line()
+            if not more or len(row) > _MAX_ROW_CHARS:
+                raise self._misfit()
+            row += more
+        return row
+
+    def _line(self) -> str:
+        try:
+            line = self._file.readline(_MAX_ROW_CHARS)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ResumeRefused(f"cannot read {self._path}: {error}") from error
+        if line and not line.endswith("\n"):
+            raise self._misfit()
+        return line
+
+    def _misfit(self) -> ResumeRefused:
+        return misfit(self._path)
+
+
+def misfit(path: Path) -> ResumeRefused:
+    """Make the refusal of a table that does not hold what it must."""
+    return ResumeRefused(
+        f"{path} does not fit the input and the other tables: it was changed since it was written; "
+        "nothing was touched, --overwrite starts anew"
+    )

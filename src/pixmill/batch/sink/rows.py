@@ -1,0 +1,138 @@
+"""One record as a line of text: a CSV row, a row of the errors file, a JSON object.
+
+Pure functions; every row ends in a line feed. Where the text goes is the sinks' matter. URLs and
+kept values stand exactly as given, also those that a spreadsheet would take for a formula.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pixmill.record import Analysis, Record
+
+ERRORS_HEADER = "line,url,code,http_status,attempts,message\n"
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """What bears on the bytes of a table.
+
+    `n` colours a row; `counts` adds their pixel counts, `header` the first row (both CSV only);
+    `keep_columns` are the names of the input's columns that every record carries in `extra`.
+    """
+
+    n: int = 3
+    counts: bool = False
+    header: bool = False
+    keep_columns: tuple[str, ...] = ()
+
+
+def csv_field(text: str) -> str:
+    """Write a CSV field (RFC 4180), in quotes only where it holds a comma, a quote, CR or LF."""
+    if '"' in text:
+        return '"' + text.replace('"', '""') + '"'
+    if "," in text or "\n" in text or "\r" in text:
+        return f'"{text}"'
+    return text
+
+
+def csv_header(options: TableOptions) -> str:
+    """Write `url,color_1,…[,count_1,…][,kept names]`, or nothing where no header is asked for."""
+    if not options.header:
+        return ""
+    names = ["url", *(f"color_{i}" for i in range(1, options.n + 1))]
+    if options.counts:
+        names += [f"count_{i}" for i in range(1, options.n + 1)]
+    return ",".join([*names, *map(csv_field, options.keep_columns)]) + "\n"
+
+
+def csv_row(record: Record, *, counts: bool) -> str:
+    """Write `url,#RRGGBB,…[,count,…][,kept values]`, or nothing for a failed record."""
+    if record.analysis is None:
+        return ""
+    colors = record.analysis.colors
+    fields = [csv_field(record.url), *[color.hex for color in colors]]
+    if counts:
+        fields += [str(color.count) for color in colors]
+    if record.extra:
+        fields += [csv_field(value) for _, value in record.extra]
+    return ",".join(fields) + "\n"
+
+
+def errors_row(record: Record) -> str:
+    """Write a failed record's row of the errors file, or nothing for one that succeeded."""
+    failure = record.failure
+    if failure is None:
+        return ""
+    status = "" if record.http_status is None else record.http_status
+    return (
+        f"{record.line},{csv_field(record.url)},{failure.code},{status},{record.attempts},"
+        f"{csv_field(failure.message)}\n"
+    )
+
+
+def status_word(*, failed: bool) -> str:
+    """Give the status of a row of JSONL or Parquet."""
+    return "failed" if failed else "ok"
+
+
+def json_row(record: Record) -> str:
+    """Write the record as a compact JSON object.
+
+    All keys are always there, in the same order; what is not known is null. Shares are the shortest
+    decimals that read back to the same double.
+    """
+    failure = record.failure
+    return (
+        _encode(
+            {
+                "line": record.line,
+                "url": record.url,
+                "status": status_word(failed=failure is not None),
+                "code": None if failure is None else failure.code,
+                "http_status": record.http_status,
+                "attempts": record.attempts,
+                "message": None if failure is None else failure.message,
+                **_measured(record.analysis),
+                "extra": dict(record.extra),
+            }
+        )
+        + "\n"
+    )
+
+
+def _measured(analysis: Analysis | None) -> dict[str, object]:
+    if analysis is None:
+        return dict.fromkeys(("colors", "pixels", "width", "height", "format", "bytes", "md5"))
+    return {
+        "colors": [
+            {"hex": color.hex, "count": color.count, "share": color.share}
+            for color in analysis.colors
+        ],
+        "pixels": analysis.pixels,
+        "width": analysis.width,
+        "height": analysis.height,
+        "format": analysis.format,
+        "bytes": analysis.bytes,
+        "md5": analysis.md5,
+    }
+
+
+def json_start(line: int, url: str, *, failed: bool) -> str:
+    """Write how `json_row` of a record with this line, URL and outcome begins."""
+    return _encode({"line": line, "url": url, "status": status_word(failed=failed)})[:-1] + ","
+
+
+def csv_start(url: str) -> str:
+    """Write how `csv_row` of a record with this URL begins."""
+    return csv_field(url) + ","
+
+
+def errors_start(line: int, url: str) -> str:
+    """Write how `errors_row` of a record with this line and URL begins."""
+    return f"{line},{csv_field(url)},"

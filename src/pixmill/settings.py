@@ -1,0 +1,201 @@
+"""One `Settings` object: defaults < `pixmill.toml` < `PIXMILL_*` environment < flags.
+
+Owns names, defaults, units and ranges of everything that can be set; what a setting does is said
+where it is used. The file is `pixmill.toml` in the current directory, or the one that
+`PIXMILL_CONFIG` names. A variable that is set but empty is as if not set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from fractions import Fraction
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from pixmill.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SIZE = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_PREFIX = "PIXMILL_"
+_FLAGS = {"allow_networks": "--allow-network"}  # where a flag's name is not its setting's
+
+
+def parse_size(value: object) -> object:
+    """Turn `512M`, `1G` or `1.5 GiB` into bytes (binary multiples); other types pass unchanged.
+
+    Raises ValueError where a text is no size.
+    """
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise ValueError("this is no size; write 512M or 1G")
+    return int(Fraction(match[1]) * 2 ** _UNITS[match[2].upper()])
+
+
+def _networks(value: object) -> object:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(ip_network(part) if isinstance(part, str) else part for part in value)
+
+
+def _header_text(value: str) -> str:
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError("only printable ASCII can stand in a header")
+    return value
+
+
+def usable_cpus(
+    membership: Path = Path("/proc/self/cgroup"), hierarchy: Path = Path("/sys/fs/cgroup")
+) -> int:
+    """Return how many processors this process may use: its affinity, cut by its cgroups' quotas.
+
+    `membership` names the process's cgroup and `hierarchy` is where they are mounted (version 2, as
+    containers and systemd have it).
+    """
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([cpus, *(round(quota) for quota in _quotas(membership, hierarchy))]))
+
+
+def _quotas(membership: Path, hierarchy: Path) -> Iterator[float]:
+    """Yield the quotas, in processors, of the process's cgroup and of those around it."""
+    try:
+        lines = membership.read_text(encoding="utf-8").splitlines()
+    except OSError:  # no cgroups on this system
+        return
+    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    for folder in (hierarchy / own, *(hierarchy / own).parents):
+        if not folder.is_relative_to(hierarchy):
+            return
+        try:
+            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
+            if quota != "max":
+                yield int(quota) / int(period)
+        except (OSError, ValueError):  # no such limit here
+            continue
+
+
+Size = Annotated[int, BeforeValidator(parse_size)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+HeaderText = Annotated[str, AfterValidator(_header_text)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Sizes are bytes and may be written `512M`; times are seconds."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+    )
+
+    fetchers: int = Field(64, ge=1, le=10_000, description="downloads under way at once")
+    per_host: int = Field(16, ge=1, le=10_000, description="downloads at once from one host")
+    workers: int = Field(
+        default_factory=usable_cpus,
+        ge=1,
+        le=1024,
+        description="analysis processes (default: one a usable CPU)",
+    )
+    queue: int = Field(256, ge=1, le=100_000, description="images in the pipeline at once")
+    memory: Size = Field(2**30, ge=1, description="cap on memory of the whole process tree")
+    timeout: float = Field(
+        60.0, gt=0, le=86_400, description="deadline of a URL over all attempts and waits"
+    )
+    connect_timeout: float = Field(10.0, gt=0, le=86_400, description="deadline of one connection")
+    idle_timeout: float = Field(
+        20.0, gt=0, le=86_400, description="longest silence within an answer"
+    )
+    retries: int = Field(
+        3, ge=0, le=100, description="further attempts after a failure that may pass"
+    )
+    max_redirects: int = Field(5, ge=0, le=100, description="redirects followed for one URL")
+    user_agent: HeaderText | None = Field(
+        None, description="User-Agent header (default: pixmill/VERSION and contact)"
+    )
+    contact: HeaderText | None = Field(
+        None, description="address or URL put in the User-Agent for site owners"
+    )
+    allow_private: bool = Field(
+        default=False, description="fetch from private and loopback addresses too"
+    )
+    allow_networks: Networks = Field(
+        (), description="networks (CIDR, comma separated) that may be fetched from"
+    )
+    max_bytes: Size = Field(256 * 2**20, ge=1, description="largest file")
+    max_pixels: int = Field(120_000_000, ge=1, description="most pixels of an image")
+    max_side: int = Field(
+        65_535, ge=1, le=2**31 - 1, description="largest width or height of an image"
+    )
+    decode_timeout: float = Field(
+        60.0, gt=0, le=86_400, description="longest time to analyze one image"
+    )
+    cache: Path | None = Field(None, description="folder that keeps results across runs")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="form of messages on standard error"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: flags first, then the environment, then the file."""
+        file = TomlConfigSettingsSource(settings_cls, toml_file=_config_file())
+        return init_settings, env_settings, file
+
+
+def _config_file() -> Path:
+    return Path(os.environ.get("PIXMILL_CONFIG") or "pixmill.toml")
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Build the settings; flags that are None are as if not given.
+
+    Raises UsageError with one sentence that names every value that is wrong and where it stands.
+    """
+    file = _config_file()
+    if os.environ.get("PIXMILL_CONFIG") and not file.is_file():
+        raise UsageError(f"PIXMILL_CONFIG names {str(file)!r}, which is no file")
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        wrong = {str(part["loc"][0]): _sentence(part, given, file) for part in error.errors()}
+        raise UsageError("; ".join(wrong.values())) from error
+    except (ValueError, OSError) as error:  # no TOML, no UTF-8, or not readable
+        raise UsageError(f"the settings in {str(file)!r} can not be read: {error}") from error
+
+
+def _sentence(part: Any, flags: dict[str, Any], file: Path) -> str:
+    """Say of one of pydantic's errors what is wrong with which value, and where that stands."""
+    name, value = str(part["loc"][0]), part["input"]
+    variable = _PREFIX + name.upper()
+    if name in flags:
+        where, value = _FLAGS.get(name) or f"--{name.replace('_', '-')}", flags[name]
+    elif os.environ.get(variable):
+        where, value = variable, os.environ[variable]
+    else:
+        where = f"{name} in {str(file)!r}"
+    if part["type"] == "extra_forbidden":
+        return f"{where}: there is no such setting"
+    reason = part["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{where}: {value!r}: {reason}"
