@@ -1,0 +1,141 @@
+"""`pixmill doctor`: what a bug report needs, and what would keep pixmill from working well."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pixmill import __version__
+from pixmill.settings import load_settings, usable_cpus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PACKAGES = (
+    "numpy", "numba", "llvmlite", "simplejpeg", "pyvips", "pyvips-binary", "pillow",
+    "aiohttp", "typer", "rich", "pydantic-settings", "structlog", "pyarrow",
+)  # fmt: skip
+EXIT_TROUBLE = 1
+_SYSTEM_LIBVIPS = (
+    "the system's libvips is in use: it is slower and opens more formats; reinstall by "
+    "PKG_CONFIG=/bin/false pip install --force-reinstall --no-cache-dir 'pyvips[binary]'"
+)
+
+_NO_KERNEL_CACHE = (
+    "no folder for compiled kernels can be written, so each start compiles them for a second: "
+    "let NUMBA_CACHE_DIR name one"
+)
+
+
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show versions, decoders, processors and limits; exit with 1 if something is amiss."""
+    facts: dict[str, str] = {}
+    troubles: list[str] = []
+    for section in (_machine, _packages, _decoders, _kernel, _limits):
+        for name, value, trouble in section():
+            facts[name] = value
+            if trouble:
+                troubles.append(trouble)
+    if json:
+        import json as json_module  # noqa: PLC0415  the flag has the name
+
+        typer.echo(json_module.dumps({"facts": facts, "troubles": troubles}, indent=1))
+    else:
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            typer.echo(f"{name:<{width}}  {value}")
+        for trouble in troubles:
+            typer.echo(f"! {trouble}")
+        typer.echo("all is well" if not troubles else "")
+    if troubles:
+        raise SystemExit(EXIT_TROUBLE)
+
+
+Fact = tuple[str, str, str | None]
+
+
+def _machine() -> Iterator[Fact]:
+    yield "pixmill", __version__, None
+    yield "python", f"{platform.python_version()} ({platform.python_implementation()})", None
+    yield "system", platform.platform(), None
+    yield "processors", f"{usable_cpus()} usable of {os.cpu_count()}", None
+    yield "processor", _processor(), None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _packages() -> Iterator[Fact]:
+    for name in _PACKAGES:
+        try:
+            yield name, metadata.version(name), None
+        except metadata.PackageNotFoundError:
+            optional = name in {"pyarrow", "pyvips-binary"}
+            yield (
+                name,
+                "not installed",
+                None if optional else f"{name} is missing: reinstall pixmill",
+            )
+
+
+def _decoders() -> Iterator[Fact]:
+    from PIL import features  # noqa: PLC0415  only this command needs them all
+
+    from pixmill.imaging.vips import libvips_origin  # noqa: PLC0415
+
+    version, bundled = libvips_origin()
+    origin = "of the wheel" if bundled else "of the system"
+    yield "libvips", f"{version}, {origin}", None if bundled else _SYSTEM_LIBVIPS
+    for name in ("webp", "avif", "libtiff", "jpg", "zlib"):
+        present = features.check(name)
+        yield (
+            f"pillow {name}",
+            features.version(name) or str(present),
+            (None if present else f"this Pillow has no {name}: such files are unsupported_format"),
+        )
+
+
+def _kernel() -> Iterator[Fact]:
+    from pixmill.color.counting import kernel_name  # noqa: PLC0415
+
+    name = kernel_name()
+    if name != "numba":
+        yield "counting kernel", name, "numba can not be imported: counting is slow"
+        return
+    yield "counting kernel", name, None
+    from pixmill.color import kernels  # noqa: PLC0415  it needs numba
+
+    dispatcher: Any = kernels.survey
+    folder = dispatcher.stats.cache_path  # the first of numba's folders that it may write to
+    yield "kernel cache", folder or "none", None if folder else _NO_KERNEL_CACHE
+
+
+def _limits() -> Iterator[Fact]:
+    settings = load_settings()
+    yield "workers", str(settings.workers), None
+    yield "memory cap", f"{settings.memory // 2**20} MiB", None
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    need = settings.fetchers + settings.queue + 64
+    trouble = f"only {files} open files are allowed, {need} may be needed: ulimit -n {need}"
+    yield "open files", str(files), trouble if 0 <= files < need else None
+    folder = Path(tempfile.gettempdir())
+    usable = os.access(folder, os.W_OK)
+    yield "temporary files", str(folder), None if usable else f"{folder} is not writable"
+    encoding = sys.getfilesystemencoding()
+    yield "file names", encoding, None if encoding == "utf-8" else "the locale is not UTF-8"

@@ -1,0 +1,123 @@
+"""The flags that commands share: one alias each, with its names, its metavar and its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+
+def _flag(panel: str, *names: str, say: str, **more: Any) -> Any:
+    # Help is rich's markup, in which [default: 3] would be a style and vanish.
+    text = say.replace("[", r"\[")
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, **more)
+
+
+def _table(*names: str, say: str, **more: Any) -> Any:
+    return _flag("Table", *names, say=say, **more)
+
+
+def _list(*names: str, say: str, **more: Any) -> Any:
+    return _flag("List", *names, say=say, **more)
+
+
+def _run(*names: str, say: str, **more: Any) -> Any:
+    return _flag("Run", *names, say=say, **more)
+
+
+def _fetch(*names: str, say: str, **more: Any) -> Any:
+    return _flag("Fetching", *names, say=say, **more)
+
+
+def _bound(*names: str, say: str, **more: Any) -> Any:
+    return _flag("Resources", *names, say=say, **more)
+
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT",
+        help="Lists (.txt .csv .tsv .jsonl .parquet, .gz), - (standard input), images, folders.",
+        show_default=False,
+    ),
+]
+
+Output = Annotated[
+    str | None,
+    _table(
+        "-o",
+        "--output",
+        "--output_file",
+        metavar="OUTPUT",
+        say="Table to write: .csv, .jsonl, .parquet, or - [default: INPUT-colors.csv]",
+    ),
+]
+NumberOfColors = Annotated[
+    int,
+    _table("-n", "--number-of-colors", min=1, max=256, say="Colors of each image [default: 3]"),
+]
+Counts = Annotated[bool, _table("--counts", say="Add the N counts after the N colors.")]
+Header = Annotated[bool, _table("--header", say="Write a header row.")]
+KeepColumns = Annotated[
+    str,
+    _table("--keep-columns", metavar="NAMES", say="Copy these columns of the input (id,label)."),
+]
+Alpha = Annotated[
+    Literal["visible", "ignore"],
+    _table("--alpha", say="ignore: count fully transparent pixels too [default: visible]"),
+]
+
+UrlColumn = Annotated[
+    str | None,
+    _list(
+        "--url-column",
+        metavar="NAME|NUMBER",
+        say="Column that holds the URLs [default: the one named url, else the first]",
+    ),
+]
+AllowFiles = Annotated[bool, _list("--allow-files", say="Lists may hold paths of files.")]
+
+Overwrite = Annotated[bool, _run("--overwrite", say="Start anew, whatever stands there.")]
+RetryFailed = Annotated[
+    bool, _run("--retry-failed", say="Do only the failed lines of a finished table again.")
+]
+Strict = Annotated[bool, _run("--strict", say="Exit with 1 if any image failed.")]
+NoDedupe = Annotated[bool, _run("--no-dedupe", say="Fetch and analyze repeats again.")]
+Cache = Annotated[
+    Path | None, _run("--cache", metavar="DIR", say="Keep results across runs in this folder.")
+]
+Verbose = Annotated[
+    int,
+    _run("-v", "--verbose", count=True, say="Tell each failure at once; -vv with its traceback."),
+]
+LogFormat = Annotated[
+    str | None, _run("--log-format", metavar="text|json", say="Form of messages [default: text]")
+]
+
+Fetchers = Annotated[int | None, _fetch("--fetchers", say="Downloads at once [default: 64]")]
+PerHost = Annotated[
+    int | None, _fetch("--per-host", say="Downloads at once from one host [default: 16]")
+]
+Timeout = Annotated[
+    float | None,
+    _fetch("--timeout", metavar="SECONDS", say="Deadline of a URL over all attempts [default: 60]"),
+]
+Retries = Annotated[int | None, _fetch("--retries", say="Further attempts [default: 3]")]
+UserAgent = Annotated[str | None, _fetch("--user-agent", say="The User-Agent header.")]
+AllowPrivate = Annotated[
+    bool | None, _fetch("--allow-private", say="Fetch from private and loopback addresses too.")
+]
+AllowNetwork = Annotated[
+    list[str] | None,
+    _fetch("--allow-network", metavar="CIDR", say="Fetch from this network too (repeatable)."),
+]
+
+Workers = Annotated[
+    int | None, _bound("--workers", say="Analysis processes [default: one a usable CPU]")
+]
+Queue = Annotated[int | None, _bound("--queue", say="Images in the pipeline [default: 256]")]
+Memory = Annotated[
+    str | None,
+    _bound("--memory", metavar="SIZE", say="Cap on all processes together [default: 1G]"),
+]

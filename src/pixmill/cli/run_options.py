@@ -1,0 +1,50 @@
+"""Settings and flags to the options of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pixmill.analysis import Wanted
+from pixmill.batch.memory import PARQUET_BYTES, most_workers
+from pixmill.batch.options import RunOptions
+from pixmill.imaging.probe import Limits
+
+if TYPE_CHECKING:
+    from pixmill.cli.colors import Order
+    from pixmill.settings import Settings
+
+
+def run_options(order: Order, settings: Settings, *, wants_md5: bool) -> RunOptions:
+    """Translate names; a number of workers that nobody asked for is cut to what memory allows."""
+    reserved = PARQUET_BYTES * any(map(_is_parquet, (order.output or "", *order.inputs)))
+    workers = settings.workers
+    if "workers" not in settings.model_fields_set:
+        workers = min(workers, most_workers(settings.memory, reserved))
+    return RunOptions(
+        wanted=Wanted(n=order.n, alpha=order.alpha, md5=wants_md5),
+        limits=Limits(max_pixels=settings.max_pixels, max_side=settings.max_side),
+        workers=workers,
+        fetchers=settings.fetchers,
+        per_host=settings.per_host,
+        queue=settings.queue,
+        memory_bytes=settings.memory,
+        reserved_bytes=reserved,
+        timeout_s=settings.timeout,
+        connect_timeout_s=settings.connect_timeout,
+        idle_timeout_s=settings.idle_timeout,
+        retries=settings.retries,
+        max_redirects=settings.max_redirects,
+        max_bytes=settings.max_bytes,
+        decode_timeout_s=settings.decode_timeout,
+        user_agent=settings.user_agent,
+        contact=settings.contact,
+        allow_private=settings.allow_private,
+        allow_networks=settings.allow_networks,
+        dedupe=order.dedupe,
+        cache=settings.cache,
+        tracebacks=order.verbosity > 1,
+    )
+
+
+def _is_parquet(name: str) -> bool:
+    return name.lower().removesuffix(".gz").endswith(".parquet")

@@ -1,0 +1,23 @@
+"""What the acceptance tests share: the origin, and pictures that tell them apart."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.origin import Origin
+from tests.pictures import png
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    """A server with `/0.png` to `/9.png`, small pictures of few colours."""
+    with Origin() as server:
+        for number in range(10):
+            server.serve(f"/{number}.png", png(random.Random(number)))
+        yield server

@@ -1,0 +1,43 @@
+"""`pixmill demo` and `pixmill doctor` as a user types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.command import run
+
+
+def test_the_demo_counts_its_pictures_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    folder = "[/x] [bold]"  # neither markup nor an end of it
+    done = run("demo", folder, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "6 images: 5 ok, 1 failed" in done.stderr
+    assert "line 6: http_error 404" in done.stderr
+    table, _, following = done.stdout.partition("Three commands")
+    assert f"\n{folder}/urls.txt-colors.csv " in table
+    assert "chessboard.gif" in table
+    assert "#769656" in table
+    assert "pixmill colors urls.txt" in following
+    assert len((tmp_path / folder / "urls.txt-colors.csv").read_text().splitlines()) == 5
+
+
+def test_the_demo_says_where_it_can_not_write(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    done = run("demo", "taken", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "pixmill: the demo can not write to taken: Not a directory\n"
+
+
+def test_the_doctor_tells_what_a_bug_report_needs_and_what_is_amiss(tmp_path: Path) -> None:
+    # Fewer open files than these settings need are certain on any machine.
+    env = {"PIXMILL_FETCHERS": "10000", "PIXMILL_QUEUE": "100000"}
+    done = run("doctor", "--json", cwd=tmp_path, env=env)
+    found = json.loads(done.stdout)
+    told = {"pixmill", "python", "system", "numpy", "libvips", "pillow avif", "memory cap"}
+    assert told <= set(found["facts"])
+    assert found["facts"]["counting kernel"] == "numba"
+    assert Path(found["facts"]["kernel cache"]).is_dir()
+    amiss = [trouble for trouble in found["troubles"] if "ulimit -n 110064" in trouble]
+    assert len(amiss) == int(int(found["facts"]["open files"]) in range(110_064))
+    assert done.returncode == int(bool(found["troubles"]))
