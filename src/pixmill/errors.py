@@ -90,7 +90,7 @@ class InvalidUrl(FetchError):
 class BlockedAddress(FetchError):
     """The URL leads to an address that may not be connected to.
 
-    Not an OSError, on purpose: happy eyeballs swallows those and tries the next address.
+    Not an OSError, on purpose: connecting swallows those and tries the name's next address.
     """
 
     code = "blocked_address"

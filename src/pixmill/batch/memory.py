@@ -41,7 +41,7 @@ def plan_memory(total: int, workers: int, reserved: int = 0) -> MemoryPlan:
     least = least_memory(workers, reserved)
     if total < least:
         raise UsageError(
-            f"{workers} worker{'s' * (workers > 1)} need a memory cap of at least "
+            f"{workers} worker{'s need' if workers > 1 else ' needs'} a memory cap of at least "
             f"{-(-least // _MIB)}M; {total // _MIB}M is given (--memory, --workers)"
         )
     return _divide(total, workers, reserved)
