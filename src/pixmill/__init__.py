@@ -1,8 +1,8 @@
-"""pixmill: colours, fingerprints and normalised versions of images.
+"""pixmill: colors, fingerprints and normalized versions of images.
 
 Importing this package is cheap: what does the work is imported by the first use of a name.
 
-    pixmill.top_colors(image, n=3)    the most common exact colours of one image
+    pixmill.top_colors(image, n=3)    the most common exact colors of one image
     pixmill.batch.run(urls, options)  a list of URLs to records, for embedding
 """
 

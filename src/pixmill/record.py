@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Color:
-    """An exact colour of an image.
+    """An exact color of an image.
 
     `rgb` are three 8-bit sRGB samples as stored, `hex` the same as upper case `#RRGGBB`, `count`
     the number of pixels that have it, `share` that count divided by all pixels counted (0 to 1).
@@ -37,7 +37,7 @@ class Failure:
 class Analysis:
     """All that was computed from the bytes of one image.
 
-    `colors` are the most common colours, most common first, padded to the number asked for as the
+    `colors` are the most common colors, most common first, padded to the number asked for as the
     pixel contract says; `pixels` how many pixels were counted; `width` and `height` in pixels of
     the stored orientation; `format` the lower-case name (`jpeg`); `bytes` the size of the file;
     `md5` its lower-case hex digest, None where it was not asked for.

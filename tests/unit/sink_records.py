@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from pixmill.batch.sink import TableOptions, errors_path, open_table
 from pixmill.record import Analysis, Color, Failure, Item, Record
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def succeeded(line: int, url: str | None = None, *, n: int = 3, extra=()) -> Record:
@@ -48,3 +45,8 @@ def write_all(output: Path, records: list[Record], options: TableOptions | None 
 
 def both_files(output: Path) -> tuple[bytes, bytes]:
     return output.read_bytes(), errors_path(output).read_bytes()
+
+
+def open_descriptors() -> set[str]:
+    links = Path("/proc/self/fd").iterdir()
+    return {str(link.readlink()) for link in links if link.is_symlink()}

@@ -6,13 +6,11 @@ import contextlib
 import os
 from dataclasses import replace
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pixmill.batch.sink import TableOptions, errors_path, open_table, parquet
+from pixmill.batch.sink import TableOptions, errors_path, open_table, parquet_part
 from pixmill.batch.sink.merge import merge
 from pixmill.errors import OutputError, ResumeRefused
 
@@ -25,7 +23,7 @@ OPTIONS = TableOptions(header=True)
 
 @pytest.fixture
 def small_groups(monkeypatch):
-    monkeypatch.setattr(parquet, "PART_ROWS", 5)
+    monkeypatch.setattr(parquet_part, "PART_ROWS", 5)
 
 
 def again(record, fate):
@@ -92,25 +90,6 @@ def test_merging_twice_in_a_row_mends_what_the_first_left(tmp_path, ending):
     check(tmp_path, ending, records, [number % 2 for number in range(12)])
     check(tmp_path, ending, once, [True] * 12)
     assert errors_path(tmp_path / f"o.{ending}").read_bytes().count(b"\n") == 1
-
-
-def test_a_parquet_table_longer_than_a_row_group_keeps_its_row_groups(tmp_path):
-    one = succeeded(1)
-    records = [replace(one, line=line) for line in range(1, parquet.PART_ROWS + 8)]
-    lines = [1, parquet.PART_ROWS, parquet.PART_ROWS + 1]
-    for line in lines:
-        records[line - 1] = failed(line)
-    output, retried = tmp_path / "o.parquet", tmp_path / "again.parquet"
-    write_all(output, records)
-    write_all(retried, [succeeded(line) for line in lines])
-    before = pq.read_table(output)
-    merge_and_publish(output, TableOptions(), records, retried)
-    with pq.ParquetFile(output) as file:
-        sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-        after = file.read()
-    assert sizes == [parquet.PART_ROWS, 7]
-    assert after["line"].equals(before["line"])
-    assert set(after["status"].to_pylist()) == {"ok"}
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -237,30 +216,6 @@ def test_an_input_that_is_not_that_of_the_table_is_refused(tmp_path, ending, cha
     }[change]
     with pytest.raises(ResumeRefused, match="does not fit"):
         merge(output, OPTIONS, map(item_of, changed), retried)
-    assert not list(tmp_path.glob("*.part"))
-
-
-@pytest.mark.parametrize(
-    "damage", ["no Parquet", "other columns", "fewer rows", "other status", "gone"]
-)
-def test_a_parquet_table_that_does_not_fit_is_refused(tmp_path, damage):
-    records = a_run(9)
-    output, retried = tmp_path / "o.parquet", tmp_path / "again.parquet"
-    write_all(output, records, OPTIONS)
-    write_all(retried, [again(r, True) for r in records if r.failure], OPTIONS)
-    if damage == "no Parquet":
-        retried.write_bytes(b"PAR1 but not really")
-    elif damage == "other columns":
-        pq.write_table(pa.table({"line": [1]}), output)
-    elif damage == "fewer rows":
-        pq.write_table(pq.read_table(output).slice(1), output)
-    elif damage == "other status":
-        write_all(retried, [again(r, False) for r in records if r.failure], OPTIONS)
-        damage_retried_error_missing(output, retried)
-    else:
-        output.unlink()
-    with pytest.raises(ResumeRefused, match=r"does not fit|cannot read"):
-        merge(output, OPTIONS, map(item_of, records), retried)
     assert not list(tmp_path.glob("*.part"))
 
 

@@ -2,7 +2,7 @@
 
 import pyarrow.parquet as pq
 
-from pixmill.batch.sink import TableOptions, open_table, parquet
+from pixmill.batch.sink import TableOptions, open_table, parquet_part
 from tests.unit.sink_records import succeeded
 
 LONG = [succeeded(i, extra=(("k", "é" * 1000),)) for i in range(1, 11)]
@@ -29,14 +29,14 @@ def group_rows(path):
 
 
 def test_long_rows_end_a_part_early_and_ordinary_ones_do_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "_SURPLUS_BYTES", 6000)  # bytes: an é is two of them
+    monkeypatch.setattr(parquet_part, "_SURPLUS_BYTES", 6000)  # bytes: an é is two of them
     write(tmp_path / "o.parquet", LONG + SHORT)
     assert group_rows(tmp_path / "o.parquet") == [4, 4, 12]
 
 
 def test_a_resumed_table_has_the_same_bytes_however_its_parts_are_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "_SURPLUS_BYTES", 6000)
-    monkeypatch.setattr(parquet, "_PIECE_BYTES", 900)
+    monkeypatch.setattr(parquet_part, "_SURPLUS_BYTES", 6000)
+    monkeypatch.setattr(parquet_part, "_PIECE_BYTES", 900)
     write(tmp_path / "whole.parquet", LONG + SHORT)
     write(tmp_path / "resumed.parquet", LONG + SHORT, resume_at=(2, 3, 8, 11, 17))
     assert (tmp_path / "resumed.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
@@ -44,6 +44,6 @@ def test_a_resumed_table_has_the_same_bytes_however_its_parts_are_cut(tmp_path, 
 
 def test_the_size_of_pieces_does_not_show(tmp_path, monkeypatch):
     write(tmp_path / "large.parquet", SHORT)
-    monkeypatch.setattr(parquet, "_PIECE_BYTES", 400)
+    monkeypatch.setattr(parquet_part, "_PIECE_BYTES", 400)
     write(tmp_path / "small.parquet", SHORT)
     assert (tmp_path / "small.parquet").read_bytes() == (tmp_path / "large.parquet").read_bytes()

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixmill.batch.durable import utf8
-from pixmill.batch.sink import parquet
-from pixmill.batch.sink.parquet import part_rows, table_schema
+from pixmill.batch.sink import parquet_part
+from pixmill.batch.sink.parquet_file import table_schema
+from pixmill.batch.sink.parquet_part import part_rows
 from pixmill.batch.sink.rows import (
     TableOptions,
     csv_header,
@@ -188,7 +189,7 @@ def test_parquet_types_are_those_documented():
 
 def test_row_groups_are_cut_by_rows_and_smaller_for_many_colors(tmp_path, monkeypatch):
     assert [part_rows(n) for n in (1, 3, 16, 64, 256)] == [65_536, 65_536, 65_536, 16_384, 4_096]
-    monkeypatch.setattr(parquet, "PART_ROWS", 8)
+    monkeypatch.setattr(parquet_part, "PART_ROWS", 8)
     for n, groups in ((3, [8, 2]), (32, [4, 4, 2])):
         output = tmp_path / f"{n}.parquet"
         write_all(output, [succeeded(line, n=n) for line in range(1, 11)], TableOptions(n))

@@ -1,8 +1,7 @@
-"""The stream of items: kinds of input, order, numbering, resuming, identity, choice of lines."""
+"""The stream of items: kinds of input, order, numbering, resuming, where the table goes."""
 
 import gzip
 import io
-import json
 import os
 import sys
 import tempfile
@@ -11,46 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from pixmill.batch.source import OnlyLines, SourceOptions, open_source
+from pixmill.batch.source import SourceOptions, open_source
 from pixmill.errors import InputError, UsageError
+from tests.unit.reading import assert_resumes_everywhere, read, writer
 
 OPTIONS = SourceOptions()
-IMAGE_ENDINGS = ["jpg", "jpeg", "png", "gif", "webp", "avif", "tif", "tiff", "bmp", "ico", "JPG"]
-IMAGE_HEADS = {
-    "jpeg": b"\xff\xd8\xff\xe0\0\x10JFIF\0",
-    "png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
-    "gif": b"GIF89a\1\0\1\0",
-    "webp": b"RIFF\x24\0\0\0WEBPVP8 ",
-    "avif": b"\0\0\0\x20ftypavif\0\0\0\0",
-    "tiff": b"II*\0\x08\0\0\0",
-    "tiff-big-endian": b"MM\0*\0\0\0\x08",
-    "bmp": b"BM\x3a\0\0\0\0\0",
-    "ico": b"\0\0\1\0\1\0",
-}
 
 
 @pytest.fixture
 def put(tmp_path):
-    """Write a file, its directories too, and give its path."""
-
-    def write(name, content=b""):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
-
-
-def read(*inputs, **options):
-    return list(open_source(inputs, SourceOptions(**options)).items())
-
-
-def assert_resumes_everywhere(source):
-    """Reading after any item gives exactly the rest."""
-    whole = list(source.items())
-    for place, item in enumerate(whole):
-        assert list(source.items((item.line, item.position))) == whole[place + 1 :]
+    return writer(tmp_path)
 
 
 @pytest.fixture
@@ -154,78 +123,6 @@ def test_a_named_pipe_is_read_as_it_comes_and_can_not_resume(tmp_path):
     writer.join()
 
 
-@pytest.mark.parametrize("ending", IMAGE_ENDINGS)
-def test_a_file_with_the_ending_of_an_image_is_an_item(put, ending):
-    path = put(f"a.{ending}", "anything")
-    (item,) = read(path)
-    assert (item.line, item.url, item.path, item.error) == (1, str(path), str(path), None)
-
-
-@pytest.mark.parametrize("kind", IMAGE_HEADS)
-def test_an_image_without_a_telling_name_is_known_by_its_bytes(put, kind):
-    path = put("upload", IMAGE_HEADS[kind])
-    (item,) = read(path)
-    assert item.path == str(path)
-
-
-def test_a_list_without_a_known_ending_is_plain(put):
-    for name in ("list", "list.lst", "list.png.gz", "BM"):
-        body = b"BM http://a/\n"
-        items = read(put(name, gzip.compress(body) if name.endswith("gz") else body))
-        assert [(item.url, item.path) for item in items] == [("BM http://a/", None)]
-
-
-def test_a_directory_gives_its_visible_regular_files_in_byte_order_of_path(put, tmp_path):
-    names = ["a.png", "a/b.png", "a/z/y.png", "a0.png", "B.png", "é.png", "\udcff.png", "notes.txt"]
-    for name in [*names, ".hidden.png", ".hidden/x.png", "a/.x.png"]:
-        put(f"d/{name}")
-    (tmp_path / "d/link.png").symlink_to("B.png")
-    (tmp_path / "d/nowhere.png").symlink_to("missing")
-    (tmp_path / "d/loop.png").symlink_to("loop.png")
-    (tmp_path / "d/linked").symlink_to(tmp_path / "d/a")
-    os.mkfifo(tmp_path / "d/pipe.png")
-    root = tmp_path / "d"
-    items = read(root)
-    expected = sorted([*names, "link.png"], key=os.fsencode)
-    assert [item.path for item in items] == [f"{root}/{name}" for name in expected]
-    assert [item.line for item in items] == list(range(1, len(expected) + 1))
-    assert items[-1].url == f"{root}/\ufffd.png"
-    assert all(Path(item.path).exists() for item in items)
-    assert_resumes_everywhere(open_source([root], OPTIONS))
-
-
-def test_the_paths_of_a_directory_begin_with_it_as_it_was_given(put, tmp_path, monkeypatch):
-    put("d/a.png")
-    monkeypatch.chdir(tmp_path)
-    assert [read(name)[0].path for name in ("d", "d/", "./d", ".")] == [
-        "d/a.png", "d/a.png", "./d/a.png", "./d/a.png"
-    ]  # fmt: skip
-
-
-def test_a_very_deep_directory_is_walked(tmp_path):
-    levels = [Path(f"{tmp_path}/d" + "/x" * depth) for depth in range(1200)]
-    for level in levels:
-        level.mkdir()
-    try:
-        assert read(tmp_path / "d") == []
-    finally:
-        for level in reversed(levels):
-            level.rmdir()
-
-
-def test_an_empty_directory_has_no_items(tmp_path):
-    source = open_source([tmp_path], OPTIONS)
-    assert (list(source.items()), source.total_bytes) == ([], 0)
-
-
-def test_a_directory_that_can_not_be_read_is_a_sentence(put, tmp_path):
-    put("d/a/x.png")
-    source = open_source([tmp_path / "d"], OPTIONS)
-    (tmp_path / "d").rename(tmp_path / "gone")
-    with pytest.raises(InputError, match=r"can not read .*/d: No such file or directory"):
-        list(source.items())
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a file that can not be read by anyone")
 def test_a_list_that_fails_to_read_is_a_sentence(tmp_path):
     for name in ("l.txt", "l.csv", "l.txt.gz", "l"):
@@ -302,73 +199,3 @@ def test_the_table_of_the_current_directory_goes_beside_it(put, tmp_path, monkey
     monkeypatch.chdir(tmp_path / "d")
     assert open_source(["."], OPTIONS).default_output == f"{tmp_path}/d-colors.csv"
     assert open_source(["/dev/null"], OPTIONS).default_output is None
-
-
-def test_identity_is_json_and_tells_any_change(mixed, put):
-    def now(inputs):
-        return open_source(inputs, OPTIONS).identity()
-
-    before = now(mixed)
-    assert json.loads(json.dumps(before)) == before == now(mixed)
-    assert now(mixed[::-1]) != before
-    put("folder/new.png")
-    with_more = now(mixed)
-    assert with_more != before
-    put("folder/new.png", "x")
-    assert now(mixed) != with_more
-    put("d.txt", "http://f/")
-    assert now(mixed[-1:]) != now(mixed[:1])
-
-
-@pytest.mark.parametrize(
-    ("content", "mtime_ns"), [("xy", 1_000), ("x", 2_000)], ids=["size", "time"]
-)
-def test_identity_of_images_tells_size_and_time_apart(put, content, mtime_ns):
-    path = put("d/a.png", "x")
-    os.utime(path, ns=(0, 1_000))
-    before = [open_source([each], OPTIONS).identity() for each in (path, path.parent)]
-    put("d/a.png", content)
-    os.utime(path, ns=(0, mtime_ns))
-    after = [open_source([each], OPTIONS).identity() for each in (path, path.parent)]
-    assert before[0] != after[0]
-    assert before[1] != after[1]
-
-
-@pytest.mark.parametrize(("at", "seen"), [(0, True), (3_999_999, True), (2_000_000, False)])
-def test_identity_looks_at_the_size_and_both_ends_only(put, at, seen):
-    body = bytearray(b"\n" * 4_000_000)
-    before = open_source([put("l.txt", bytes(body))], OPTIONS).identity()
-    body[at] = ord("x")
-    after = open_source([put("l.txt", bytes(body))], OPTIONS).identity()
-    assert (after != before) == seen
-    assert open_source([put("l.txt", bytes(body[:-1]))], OPTIONS).identity() != before
-
-
-def test_only_lines_gives_the_lines_asked_for_and_resumes(mixed):
-    def chosen(numbers):
-        return OnlyLines(open_source(mixed, OPTIONS), numbers)
-
-    assert [item.line for item in chosen(iter([5, 8, 15])).items()] == [5, 8, 15]
-    assert [item.line for item in chosen([]).items()] == []
-    assert_resumes_everywhere(chosen([2, 5, 14]))
-    assert chosen([2]).identity() == open_source(mixed, OPTIONS).identity()
-
-
-def test_only_lines_reads_no_further_than_it_must(put):
-    path = put("l.txt.gz", gzip.compress(b"http://a/\n" * 300_000)[:500])
-    assert [item.line for item in OnlyLines(open_source([path], OPTIONS), [7]).items()] == [7]
-
-
-@pytest.mark.parametrize(
-    ("numbers", "sentence"),
-    [
-        ([3], "line 3 is asked for, but is not in the list"),
-        ([2, 99], "line 99 is asked for, but is not in the list"),
-        ([5, 5], "must increase, but 5 follows 5"),
-        ([5, 2], "must increase, but 2 follows 5"),
-        ([0], "must increase, but 0 follows 0"),
-    ],
-)
-def test_only_lines_refuses_numbers_that_fit_nothing(mixed, numbers, sentence):
-    with pytest.raises(InputError, match=sentence):
-        list(OnlyLines(open_source(mixed, OPTIONS), numbers).items())

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from pixmill.cli import flags as f
 from pixmill.cli.ending import EXIT_INTERRUPTED, EXIT_SOME_FAILED, ended_by_errors
-from pixmill.cli.terminal import printable
-from pixmill.cli.watch import RunWatcher, open_voice, tell_summary
+from pixmill.cli.order import Order
+from pixmill.cli.refusals import refuse_names, refuse_own_input
+from pixmill.cli.terminal import counted
+from pixmill.cli.voice import open_voice, tell_summary
+from pixmill.cli.watch import RunWatcher
 from pixmill.errors import UsageError
 from pixmill.settings import load_settings
 
 if TYPE_CHECKING:
     from pixmill.batch.job import Job, Report
-    from pixmill.cli.watch import Voice
+    from pixmill.cli.voice import Voice
     from pixmill.settings import Settings
 
 
@@ -89,30 +91,14 @@ def colors(
         raise SystemExit(EXIT_SOME_FAILED)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """The flags of the command that are no settings."""
-
-    inputs: tuple[str, ...]
-    output: str | None = None
-    n: int = 3
-    counts: bool = False
-    header: bool = False
-    keep_columns: tuple[str, ...] = ()
-    alpha: f.Alpha = "visible"
-    url_column: str | None = None
-    allow_files: bool = False
-    overwrite: bool = False
-    dedupe: bool = True
-    verbosity: int = 0
-
-
 def carry_out(order: Order, settings: Settings, *, retry_failed: bool) -> Report:
     """Run the job of an order and tell of it on standard error."""
     from pixmill.batch.job import run_job, run_stream  # noqa: PLC0415  help and usage errors need none of it
     from pixmill.batch.retry import retry_job  # noqa: PLC0415
 
-    _refuse_urls(order.inputs)
+    refuse_names(order)
+    if retry_failed and order.overwrite:
+        raise UsageError("--retry-failed mends a finished table, --overwrite begins anew: name one")
     job = _job(order, settings)
     voice = open_voice(settings.log_format)
     to_stream = str(job.output) == "-"
@@ -154,7 +140,7 @@ def _job(order: Order, settings: Settings) -> Job:
     output = order.output or source.default_output
     if output is None:
         raise UsageError("several inputs, or standard input, need -o OUTPUT")
-    _refuse_own_input(order.inputs, Path(output))
+    refuse_own_input(order.inputs, Path(output), settings.cache)
     return Job(
         source=source,
         output=Path(output),
@@ -178,31 +164,6 @@ def _job(order: Order, settings: Settings) -> Job:
     )
 
 
-def _refuse_urls(inputs: tuple[str, ...]) -> None:
-    for name in inputs:
-        if name.lower().startswith(("http://", "https://")):
-            raise UsageError(
-                f"{printable(name)} is a URL; put it into a list, one URL a line, or give it to "
-                "standard input: echo URL | pixmill colors - -o -"
-            )
-
-
-def _refuse_own_input(inputs: tuple[str, ...], output: Path) -> None:
-    """Refuse to write over an input, or among the files of an input folder."""
-    from pixmill.batch.sink import errors_path  # noqa: PLC0415
-
-    if str(output) == "-":
-        return
-    for name in inputs:
-        if name == "-":
-            continue
-        if Path(name).is_dir() and output.parent.resolve().is_relative_to(Path(name).resolve()):
-            raise UsageError(f"{output} lies within the input folder {name}; choose another -o")
-        for written in (output, errors_path(output)):
-            if written.exists() and written.samefile(name):
-                raise UsageError(f"{name} is an input and would be overwritten; choose another -o")
-
-
 def _warn_of_streams(voice: Voice, job: Job, *, to_stream: bool) -> None:
     if to_stream:
         voice.say("note", "standard output can not be resumed; failed images are told here only")
@@ -215,8 +176,10 @@ def _tell(voice: Voice, job: Job, report: Report) -> None:
     from pixmill.batch.sink import errors_path  # noqa: PLC0415
 
     if report.did_nothing:
-        hint = "--overwrite starts anew, --retry-failed tries failed lines again"
-        text = f"{job.output} is finished already; {hint}"
+        failed = sum(report.failed.values())
+        state = f"with {counted(failed, 'failed line')}" if failed else "and no line failed"
+        hint = "--retry-failed tries again, " if failed else ""
+        text = f"{job.output} is finished already, {state}; {hint}--overwrite starts anew"
         voice.say("finished already", text, output=str(job.output))
         return
     to_stream = str(job.output) == "-"

@@ -51,7 +51,8 @@ def demo(
 
 def _count(folder: Path) -> Path:
     """Run the real command on the list."""
-    from pixmill.cli.colors import Order, carry_out  # noqa: PLC0415
+    from pixmill.cli.colors import carry_out  # noqa: PLC0415
+    from pixmill.cli.order import Order  # noqa: PLC0415
     from pixmill.settings import load_settings  # noqa: PLC0415
 
     output = folder / "urls.txt-colors.csv"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pixmill.cli.watch import open_voice
+from pixmill.cli.voice import open_voice
 from pixmill.errors import RunError, UsageError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pixmill.batch.options import RunOptions
 from pixmill.imaging.probe import Limits
 
 if TYPE_CHECKING:
-    from pixmill.cli.colors import Order
+    from pixmill.cli.order import Order
     from pixmill.settings import Settings
 
 

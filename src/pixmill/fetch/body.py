@@ -119,14 +119,25 @@ class Body:
 class BodyWriter:
     """Takes decoded chunks in order, keeps the limits, ends as a `Body` or is discarded."""
 
-    __slots__ = ("_budget", "_chunks", "_file", "_files", "_options", "size")
+    __slots__ = (
+        "_budget",
+        "_chunks",
+        "_file",
+        "_files",
+        "_options",
+        "_reserved",
+        "_written",
+        "size",
+    )
 
     def __init__(self, options: FetchOptions, budget: MemoryBudget, spill: SpillBudget) -> None:
         self._options = options
         self._budget = budget
         self._files = spill
         self._chunks: list[bytes] = []
+        self._reserved = 0  # of what is in hand; the piece that starts a file is not
         self._file: IO[bytes] | None = None
+        self._written = 0
         self.size = 0
 
     def expect(self, size: int) -> None:
@@ -135,30 +146,43 @@ class BodyWriter:
             raise TooManyBytes(f"the body is larger than {self._options.max_bytes} bytes")
 
     def write(self, chunk: bytes) -> None:
-        """Add bytes; `TooManyBytes` past the limit, `OutputError` where no file can take them."""
+        """Add bytes; `TooManyBytes` past the limit, `OutputError` where no file can be opened.
+
+        What goes to a file is in hand until `wait_for_room` or `finish`.
+        """
         size = self.size + len(chunk)
         self.expect(size)
+        self._chunks.append(chunk)
         if self._file is None:
-            if size <= self._options.spill_bytes and self._budget.take(len(chunk)):
-                self._chunks.append(chunk)
-                if len(self._chunks) == MAX_CHUNKS:
-                    self._chunks = [b"".join(self._chunks)]
-                self.size = size
-                return
-            self._spill()
-        self._to_file(chunk)
-        self._files.take(len(chunk))
+            self._keep(len(chunk), size)
         self.size = size
 
+    def _keep(self, more: int, size: int) -> None:
+        """Reserve memory for what is in hand, or open a file where there is none for it."""
+        if size > self._options.spill_bytes or not self._budget.take(more):
+            self._file = self._open_file()
+            return
+        self._reserved += more
+        if len(self._chunks) == MAX_CHUNKS:
+            self._chunks = [b"".join(self._chunks)]
+
     async def wait_for_room(self) -> None:
-        """Wait while temporary files hold too much; to be called between two writes."""
+        """Write to the file once there is room; to be called after every `write`.
+
+        `OutputError` where the disk is full all the same.
+        """
         if self._file is not None:
-            await self._files.wait_for_room(self._file)
+            await self._files.wait_for_room(self._file, self.size - self._written)
+            self._write_out(self._file)
 
     def finish(self) -> Body:
-        """Return the body of all that was written; the writer is spent."""
-        file, self._file = self._file, None
-        if file is not None:
+        """Return the body of all that was written; the writer is spent.
+
+        Raises as `wait_for_room` does.
+        """
+        if self._file is not None:
+            self._write_out(self._file)
+            file, self._file = self._file, None
             return Body(None, self.size, self._budget, self._files, file)
         chunks, self._chunks = self._chunks, []
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -166,39 +190,42 @@ class BodyWriter:
 
     def discard(self) -> None:
         """Give everything back."""
+        self._drop_hand()
         if self._file is not None:
             self._file.close()
-            self._files.give(self._file, self.size)
+            self._files.give(self._file, self._written)
             self._file = None
-        else:
-            self._budget.give(self.size)
-        self._chunks = []
-        self.size = 0
+        self._written = self.size = 0
 
-    def _spill(self) -> None:
+    def _write_out(self, file: IO[bytes]) -> None:
+        """Move what is in hand to the file, in one turn of the event loop: see `SpillBudget`."""
+        for chunk in self._chunks:
+            rest = memoryview(chunk)
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+            except OSError as error:
+                raise _no_room(error, self._options) from error
+        self._files.take(self.size - self._written)
+        self._written = self.size
+        self._drop_hand()
+
+    def _drop_hand(self) -> None:
+        self._chunks = []
+        self._budget.give(self._reserved)
+        self._reserved = 0
+
+    def _open_file(self) -> IO[bytes]:
         try:
             # Unbuffered: what a buffer could not write would be tried again when it is closed.
-            file = tempfile.TemporaryFile(  # noqa: SIM115 - the body closes it
-                buffering=0, dir=self._options.temp_dir
-            )
+            return tempfile.TemporaryFile(buffering=0, dir=self._options.temp_dir)
         except OSError as error:
-            raise self._no_room(error) from error
-        chunks, self._chunks = self._chunks, []
-        self._budget.give(self.size)
-        self._file = file
-        self._files.take(self.size)
-        for chunk in chunks:
-            self._to_file(chunk)
+            raise _no_room(error, self._options) from error
 
-    def _to_file(self, chunk: bytes) -> None:
-        assert self._file is not None  # noqa: S101 - narrows the type; write() has just opened it
-        rest = memoryview(chunk)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            raise self._no_room(error) from error
 
-    def _no_room(self, error: OSError) -> OutputError:
-        folder = self._options.temp_dir or tempfile.gettempdir()
-        return OutputError(f"no room for temporary files in {folder}: {error.strerror}")
+def _no_room(error: OSError, options: FetchOptions) -> OutputError:
+    folder = options.temp_dir or tempfile.tempdir or "any folder"  # None: none was found
+    return OutputError(
+        f"no room for temporary files in {folder}: {error.strerror}; make room there, or name a "
+        "larger folder in the variable TMPDIR"
+    )

@@ -111,7 +111,7 @@ class Fetcher:
         # Lists name the same servers over and over.
         self._read_authority = lru_cache(maxsize=1024)(read_authority)
         self.budget = MemoryBudget(options.memory_bytes)
-        self.spill = SpillBudget(options.spill_total_bytes)
+        self.spill = SpillBudget.of(options)
         self._slots = Gate(options.fetchers)
         self._hosts = HostGates(options.per_host)
 

@@ -3,17 +3,18 @@
 Takes a finished table and its errors file, those of a run over only the failed lines, and the
 whole input once more; gives new partial files of table and errors, in input order, equal to what a
 run would have written in which those lines had ended that way at once. Rows are copied, never made
-anew. It streams: memory is that of a row, for Parquet that of a few row groups. Publishing is left
-to the sink.
+anew. It streams: memory is that of a row, for Parquet that of a row group. Reading finished tables
+is in `finished`; publishing is left to the sink.
 """
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING
 
-from pixmill.batch.durable import AppendFile, check_target, remove, utf8
+from pixmill.batch.durable import AppendFile, check_target, remove
+from pixmill.batch.sink.finished import Rows, TableRows, valid_text
 from pixmill.batch.sink.partial import State, errors_path, partial_path
 from pixmill.batch.sink.rows import (
     ERRORS_HEADER,
@@ -24,7 +25,6 @@ from pixmill.batch.sink.rows import (
     json_start,
 )
 from pixmill.batch.sink.table import needing_pyarrow
-from pixmill.errors import ResumeRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,12 +32,11 @@ if TYPE_CHECKING:
 
     from pixmill.record import Item
 
-# No row comes near: what is longer is no table of pixmill.
-_MAX_ROW_CHARS = 1 << 26
+__all__ = ["TableRows", "merge"]
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class _Merged:
     """One line of the input: whether it was tried again, and whether it failed then too."""
 
     item: Item
@@ -75,9 +74,7 @@ def _merge(output: Path, options: TableOptions, items: Iterable[Item], retried: 
         outcomes = _outcomes(items, old_errors, new_errors, errors)
         match output.suffix.lower():
             case ".parquet":
-                with needing_pyarrow():
-                    from pixmill.batch.sink.merge_parquet import merge_tables  # noqa: PLC0415 - extra
-                table = merge_tables(output, retried, outcomes, options.n)
+                table = _merge_parquet(output, retried, outcomes, options.n)
             case ".jsonl":
                 table = _merge_jsonl(output, retried, outcomes)
             case _:
@@ -92,7 +89,7 @@ def _merge(output: Path, options: TableOptions, items: Iterable[Item], retried: 
 
 def _outcomes(
     items: Iterable[Item], old_errors: TableRows, new_errors: TableRows, errors: AppendFile
-) -> Iterator[Merged]:
+) -> Iterator[_Merged]:
     """Walk the input and both errors files side by side, and write the new errors on the way."""
     for item in items:
         start = valid_text(errors_start(item.line, item.url))
@@ -100,10 +97,10 @@ def _outcomes(
         error = new_errors.take(start) if retried else None
         if error is not None:
             errors.append(error)
-        yield Merged(item, retried, failed=error is not None)
+        yield _Merged(item, retried, failed=error is not None)
 
 
-def _merge_csv(output: Path, retried: Path, outcomes: Iterator[Merged], header: str) -> int:
+def _merge_csv(output: Path, retried: Path, outcomes: Iterator[_Merged], header: str) -> int:
     """Merge rows that stand for what succeeded only; gives the length of the partial table."""
     with (
         contextlib.closing(AppendFile(partial_path(output))) as table,
@@ -120,104 +117,31 @@ def _merge_csv(output: Path, retried: Path, outcomes: Iterator[Merged], header: 
         return table.sync()
 
 
-def _merge_jsonl(output: Path, retried: Path, outcomes: Iterator[Merged]) -> int:
-    """Merge rows that stand for every line; gives the length of the partial table."""
+def _merge_jsonl(output: Path, retried: Path, outcomes: Iterator[_Merged]) -> int:
     with (
         contextlib.closing(AppendFile(partial_path(output))) as table,
         TableRows(output) as old,
         TableRows(retried) as new,
     ):
-        for outcome in outcomes:
-            line, url = outcome.item.line, outcome.item.url
-            row = old.expect(valid_text(json_start(line, url, failed=outcome.retried)))
-            if outcome.retried:
-                row = new.expect(valid_text(json_start(line, url, failed=outcome.failed)))
-            table.append(row)
-        old.expect_end()
-        new.expect_end()
+        for line in _merged_lines(outcomes, old, new):
+            table.append(line)
         return table.sync()
 
 
-def valid_text(text: str) -> str:
-    """Give the text as a table holds it: without lone surrogates."""
-    return utf8(text).decode()
+def _merge_parquet(output: Path, retried: Path, outcomes: Iterator[_Merged], n: int) -> int:
+    with needing_pyarrow():
+        from pixmill.batch.sink.merge_parquet import ParquetRows, write_table  # noqa: PLC0415 - extra
+    with ParquetRows(output) as old, ParquetRows(retried) as new:
+        return write_table(partial_path(output), _merged_lines(outcomes, old, new), n)
 
 
-class TableRows:
-    """A finished text table, read row by row and kept as it stands.
-
-    With `quoted` a row may span lines inside quotes. Whatever a table of pixmill cannot hold is
-    ResumeRefused.
-    """
-
-    def __init__(self, path: Path, *, header: str = "", quoted: bool = False) -> None:
-        self._path = path
-        self._header = header
-        self._quoted = quoted
-        self._file: TextIO
-        self._next = ""
-
-    def __enter__(self) -> Self:
-        try:
-            self._file = self._path.open(encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise ResumeRefused(f"cannot read {self._path}: {error.strerror}") from error
-        try:
-            self._next = self._row()
-            if self._header:
-                self.expect(self._header)
-        except BaseException:
-            self._file.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def take(self, start: str) -> str | None:
-        """Give the next row if it begins with `start`, which then is done with; else None."""
-        if not self._next.startswith(start):
-            return None
-        row, self._next = self._next, self._row()
-        return row
-
-    def expect(self, start: str) -> str:
-        """Give the next row, which begins with `start`."""
-        row = self.take(start)
-        if row is None:
-            raise self._misfit()
-        return row
-
-    def expect_end(self) -> None:
-        """Make sure that no row is left."""
-        if self._next:
-            raise self._misfit()
-
-    def _row(self) -> str:
-        row = self._line()
-        while self._quoted and row.count('"') % 2:
-            more = self._line()
-            if not more or len(row) > _MAX_ROW_CHARS:
-                raise self._misfit()
-            row += more
-        return row
-
-    def _line(self) -> str:
-        try:
-            line = self._file.readline(_MAX_ROW_CHARS)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ResumeRefused(f"cannot read {self._path}: {error}") from error
-        if line and not line.endswith("\n"):
-            raise self._misfit()
-        return line
-
-    def _misfit(self) -> ResumeRefused:
-        return misfit(self._path)
-
-
-def misfit(path: Path) -> ResumeRefused:
-    """Make the refusal of a table that does not hold what it must."""
-    return ResumeRefused(
-        f"{path} does not fit the input and the other tables: it was changed since it was written; "
-        "nothing was touched, --overwrite starts anew"
-    )
+def _merged_lines(outcomes: Iterator[_Merged], old: Rows, new: Rows) -> Iterator[str]:
+    """Merge rows that stand for every line, failed ones too, in the form of the JSONL table."""
+    for outcome in outcomes:
+        line, url = outcome.item.line, outcome.item.url
+        row = old.expect(valid_text(json_start(line, url, failed=outcome.retried)))
+        if outcome.retried:
+            row = new.expect(valid_text(json_start(line, url, failed=outcome.failed)))
+        yield row
+    old.expect_end()
+    new.expect_end()

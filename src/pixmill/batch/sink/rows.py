@@ -22,7 +22,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class TableOptions:
     """What bears on the bytes of a table.
 
-    `n` colours a row; `counts` adds their pixel counts, `header` the first row (both CSV only);
+    `n` colors a row; `counts` adds their pixel counts, `header` the first row (both CSV only);
     `keep_columns` are the names of the input's columns that every record carries in `extra`.
     """
 
@@ -88,22 +88,24 @@ def json_row(record: Record) -> str:
     decimals that read back to the same double.
     """
     failure = record.failure
-    return (
-        _encode(
-            {
-                "line": record.line,
-                "url": record.url,
-                "status": status_word(failed=failure is not None),
-                "code": None if failure is None else failure.code,
-                "http_status": record.http_status,
-                "attempts": record.attempts,
-                "message": None if failure is None else failure.message,
-                **_measured(record.analysis),
-                "extra": dict(record.extra),
-            }
-        )
-        + "\n"
+    return json_line(
+        {
+            "line": record.line,
+            "url": record.url,
+            "status": status_word(failed=failure is not None),
+            "code": None if failure is None else failure.code,
+            "http_status": record.http_status,
+            "attempts": record.attempts,
+            "message": None if failure is None else failure.message,
+            **_measured(record.analysis),
+            "extra": dict(record.extra),
+        }
     )
+
+
+def json_line(row: dict[str, object]) -> str:
+    """Write a row of the JSONL table, given its values by their names in order."""
+    return _encode(row) + "\n"
 
 
 def _measured(analysis: Analysis | None) -> dict[str, object]:

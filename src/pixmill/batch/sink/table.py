@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from pixmill.record import Record
 
 __all__ = [
+    "OUTPUT_ENDINGS",
     "RowsSink",
     "Sink",
     "State",
@@ -65,6 +66,8 @@ __all__ = [
     "open_sink",
     "open_table",
 ]
+
+OUTPUT_ENDINGS = (".csv", ".jsonl", ".parquet")
 
 
 class Sink(Protocol):
@@ -194,7 +197,7 @@ def check_output(output: Path) -> None:
 
 def _ending(output: Path) -> str:
     ending = output.suffix.lower()
-    if ending not in {".csv", ".jsonl", ".parquet"}:
+    if ending not in OUTPUT_ENDINGS:
         raise UsageError(
             f"{output}: an output ends in .csv, .jsonl or .parquet, not in {ending or 'nothing'}"
         )

@@ -11,12 +11,10 @@ from pathlib import Path
 import pytest
 
 from pixmill.batch.durable import write_atomically
-from pixmill.batch.sink import TableOptions, errors_path, open_table, parquet
+from pixmill.batch.sink import TableOptions, errors_path, open_table, parquet_part
+from tests.unit.kills import Killed, Killer
+from tests.unit.sink_records import a_run, both_files, write_all
 
-from .kills import Killed, Killer
-from .sink_records import a_run, both_files, write_all
-
-ENDINGS = ["csv", "jsonl", "parquet"]
 OPTIONS = TableOptions(header=True)
 RECORDS = a_run(17)
 
@@ -29,8 +27,8 @@ def killer() -> Killer:
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Three parts and a rest out of 17 records, each part out of three batches."""
-    monkeypatch.setattr(parquet, "PART_ROWS", 5)
-    monkeypatch.setattr(parquet, "_PIECE_BYTES", 400)
+    monkeypatch.setattr(parquet_part, "PART_ROWS", 5)
+    monkeypatch.setattr(parquet_part, "_PIECE_BYTES", 400)
 
 
 def run(output: Path, commit_every: int, step) -> None:
@@ -70,7 +68,6 @@ def no_sync(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_sync")
-@pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("commit_every", [1, 7])
 def test_killed_at_every_step_and_again_while_resuming_gives_the_same_bytes(
     tmp_path, killer, ending, commit_every
@@ -96,7 +93,6 @@ def test_killed_at_every_step_and_again_while_resuming_gives_the_same_bytes(
 
 
 @pytest.mark.usefixtures("no_sync")
-@pytest.mark.parametrize("ending", ENDINGS)
 def test_until_it_is_published_an_older_output_stands_untouched(tmp_path, killer, ending):
     folder = tmp_path / "run"
     folder.mkdir()
@@ -118,7 +114,6 @@ def test_until_it_is_published_an_older_output_stands_untouched(tmp_path, killer
         output.with_name("checkpoint").unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
 def test_what_a_commit_names_is_synced_before_it_returns(tmp_path, monkeypatch, ending):
     synced = {}
     fsync = os.fsync

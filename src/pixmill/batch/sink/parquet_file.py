@@ -1,0 +1,100 @@
+"""The Parquet file of a table: its columns, and its row groups made from rows of the JSONL table.
+
+Where a row group ends is decided in `parquet_part`. Needs pyarrow (the `parquet` extra).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pixmill.batch.durable import output_errors, utf8
+from pixmill.batch.sink.rows import json_line
+from pixmill.errors import ResumeRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def table_schema() -> pa.Schema:
+    """Give the columns of the table, which are documented for users and only ever added to."""
+    color = pa.struct([("hex", pa.string()), ("count", pa.int64()), ("share", pa.float64())])
+    columns: list[tuple[str, pa.DataType]] = [
+        ("line", pa.int64()),
+        ("url", pa.string()),
+        ("status", pa.string()),
+        ("code", pa.string()),
+        ("http_status", pa.int32()),
+        ("attempts", pa.int32()),
+        ("message", pa.string()),
+        ("colors", pa.list_(color)),
+        ("pixels", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("format", pa.string()),
+        ("bytes", pa.int64()),
+        ("md5", pa.string()),
+        ("extra", pa.map_(pa.string(), pa.string())),
+    ]
+    return pa.schema(columns)
+
+
+def to_batch(lines: list[str]) -> pa.RecordBatch:
+    """Turn rows of the JSONL table into Arrow's compact form; ValueError and such for others."""
+    rows = json.loads(utf8("[" + ",".join(lines) + "]"))
+    for row in rows:
+        row["extra"] = list(row["extra"].items())
+    return pa.RecordBatch.from_pylist(rows, schema=table_schema())
+
+
+def to_lines(batch: pa.RecordBatch) -> Iterator[str]:
+    """Give back the rows of the JSONL table that `to_batch` made the batch from."""
+    for row in batch.to_pylist():
+        row["extra"] = dict(row["extra"])
+        yield json_line(row)
+
+
+@contextlib.contextmanager
+def table_writer(path: Path) -> Iterator[pq.ParquetWriter]:
+    """Open the file `path` for row groups; after the block it is complete and synced.
+
+    It is compressed by zstd; equal row groups give equal bytes. Raises OutputError.
+    """
+    with output_errors(path), path.open("wb") as file:
+        writer = pq.ParquetWriter(file, table_schema(), compression="zstd")
+        try:
+            yield writer
+            writer.close()
+        except BaseException:
+            # Else its destructor would try to end the file, which is closed or full by then.
+            writer.is_open = False
+            raise
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_group(writer: pq.ParquetWriter, table: pa.Table) -> None:
+    """Write a row group of one chunk a column: chunks would show in the pages of the file."""
+    chunked = table.columns[::-1]
+    del table
+    columns: list[pa.ChunkedArray[Any] | pa.Array[Any]] = []
+    while chunked:  # one at a time, which holds only that one twice
+        columns.append(chunked.pop().combine_chunks())
+    writer.write_table(pa.Table.from_arrays(columns, schema=table_schema()))
+    del columns
+    pa.default_memory_pool().release_unused()
+
+
+def read_part(path: Path) -> pa.Table:
+    """Read a file of one row group whole; ResumeRefused where it is none any more."""
+    try:
+        with output_errors(path), pq.ParquetFile(path) as file:
+            return file.read(use_threads=False)
+    except pa.ArrowInvalid as error:
+        raise ResumeRefused(f"{path} was changed since; --overwrite starts anew") from error
