@@ -92,7 +92,7 @@ def offer(heap: Any, key: Any) -> None:
 
 
 def unhash(hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Colours, as R << 16 | G << 8 | B, of hashes whose lower eight bits are zero."""
+    """Colors, as R << 16 | G << 8 | B, of hashes whose lower eight bits are zero."""
     little = (hashes >> np.uint32(8)) * INVERSE
     red, green = little & np.uint32(0xFF), little & np.uint32(0xFF00)
     blue = little >> np.uint32(16) & np.uint32(0xFF)

@@ -34,10 +34,10 @@ _U16, _U32, _U64 = np.uint16, np.uint32, np.uint64
 
 @compiled(types.int64, PIXELS, types.uint32, _HASHES, types.int32[::1], HEAP)
 def survey(sample: Any, shift: Any, likely: Any, leads: Any, heap: Any) -> Any:
-    """Find a likely majority colour of each slot (Misra and Gries, 1982, with one counter a slot).
+    """Find a likely majority color of each slot (Misra and Gries, 1982, with one counter a slot).
 
     `shift` is 32 minus the bits of a slot. `likely` and `leads`, one a slot, start at zero and end
-    as the hash of the slot's likeliest colour and its lead over all others of the slot. `heap`
+    as the hash of the slot's likeliest color and its lead over all others of the slot. `heap`
     starts at zero; the n-th greatest lead, n being its size, is returned.
     """
     for i in range(sample.size // 3):
