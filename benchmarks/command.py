@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.machine import describe, photos, spread
-from tests.services import NGINX, serve_files
+from benchmarks.origin import numbered, origin
 
 
 def thumbnails(number: int = 200) -> list[bytes]:
@@ -108,23 +108,15 @@ def main() -> None:
     size = sum(map(len, files)) / len(files)
     print(f"input: {images} URLs over {len(files)} files, {size:,.0f} bytes each")
     rates: dict[str, list[float]] = {"command": [], "decoding and counting": [], "decoding": []}
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder, "root")
-        root.mkdir()
-        for index, data in enumerate(files):
-            (root / f"{index}.jpg").write_bytes(data)
-        work = Path(folder, "work")
-        work.mkdir()
-        nginx = NGINX.find() or sys.exit(f"nginx is needed: {NGINX.how}")
-        with serve_files(nginx, root, work) as base:
-            list_file = Path(folder, "urls.txt")
-            urls = (f"{base}/{index % len(files)}.jpg?{index}\n" for index in range(images))
-            list_file.write_text("".join(urls))
-            command(list_file, images, flags)  # warm the page cache and the kernel cache
-            for _ in range(options.rounds):
-                rates["command"].append(command(list_file, images, flags))
-                rates["decoding and counting"].append(bound(files, images, count=True))
-                rates["decoding"].append(bound(files, images, count=False))
+    with tempfile.TemporaryDirectory() as name, origin(Path(name), numbered(files)) as base:
+        list_file = Path(name, "urls.txt")
+        urls = (f"{base}/{index % len(files)}.jpg?{index}\n" for index in range(images))
+        list_file.write_text("".join(urls))
+        command(list_file, images, flags)  # warm the page cache and the kernel cache
+        for _ in range(options.rounds):
+            rates["command"].append(command(list_file, images, flags))
+            rates["decoding and counting"].append(bound(files, images, count=True))
+            rates["decoding"].append(bound(files, images, count=False))
     for name, values in rates.items():
         print(f"{name:<22} {spread(values, 'images/s')}")
     for name in ("decoding and counting", "decoding"):

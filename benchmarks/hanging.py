@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.command import command
 from benchmarks.machine import describe, photos, spread
-from tests.services import NGINX, serve_files
+from benchmarks.origin import numbered, origin
 
 
 def mute_server() -> int:
@@ -43,24 +43,17 @@ def main() -> None:
     every = round(1 / options.share)
     print(describe())
     print(f"input: {options.images} URLs, every {every}th of one list hangs, --timeout 5")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for part in ("root", "work"):
-            (folder / part).mkdir()
-        for index, data in enumerate(files):
-            (folder / "root" / f"{index}.jpg").write_bytes(data)
-        nginx = NGINX.find() or sys.exit(NGINX.how)
-        with serve_files(nginx, folder / "root", folder / "work") as base:
-            urls = [f"{base}/{n % len(files)}.jpg?{n}" for n in range(options.images)]
-            lists = {"without": urls, "with": list(urls)}
-            lists["with"][::every] = [f"{mute}{n}" for n in range(0, options.images, every)]
-            rates: dict[str, list[float]] = {"without": [], "with": []}
-            for _ in range(options.rounds):
-                for kind, lines in lists.items():
-                    source = folder / f"{kind}.txt"
-                    source.write_text("\n".join(lines) + "\n")
-                    rows = sum(not line.startswith(mute) for line in lines)
-                    rates[kind].append(command(source, options.images, ["--timeout=5"], rows))
+    with tempfile.TemporaryDirectory() as name, origin(Path(name), numbered(files)) as base:
+        urls = [f"{base}/{n % len(files)}.jpg?{n}" for n in range(options.images)]
+        lists = {"without": urls, "with": list(urls)}
+        lists["with"][::every] = [f"{mute}{n}" for n in range(0, options.images, every)]
+        rates: dict[str, list[float]] = {"without": [], "with": []}
+        for _ in range(options.rounds):
+            for kind, lines in lists.items():
+                source = Path(name, f"{kind}.txt")
+                source.write_text("\n".join(lines) + "\n")
+                rows = sum(not line.startswith(mute) for line in lines)
+                rates[kind].append(command(source, options.images, ["--timeout=5"], rows))
     for kind, values in rates.items():
         print(f"{kind:<8} hanging URLs: {spread(values, 'URLs/s')}")
     ratios = [w / wo for w, wo in zip(rates["with"], rates["without"], strict=True)]

@@ -1,7 +1,8 @@
 """Memory of the whole process tree: over the length of a list, and for images of 100 megapixels.
 
 The figure is the proportional set size (shared pages divided among their sharers), summed over the
-command and all processes it started, sampled from /proc/PID/smaps_rollup: Linux only.
+command and all processes it started, sampled from /proc/PID/smaps_rollup: Linux only. Whatever else
+runs with the same interpreter and packages shares pages too and lowers the figure: nothing should.
 
     python benchmarks/memory.py lines [--lines 1000000]    a 64 x 64 PNG over and over, one worker
     python benchmarks/memory.py large                      10,000 x 10,000 under --memory 512M
@@ -24,8 +25,8 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.machine import describe
+from benchmarks.origin import origin
 from tests.pictures import png
-from tests.services import NGINX, serve_files
 
 MIB = 2**20
 
@@ -70,20 +71,14 @@ def colors(folder: Path, source: Path, flags: list[str], every_s: float, marks: 
 
 def lines(number: int) -> None:
     marks = [number // 10, number]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "root").mkdir()
-        (folder / "work").mkdir()
-        (folder / "root" / "a.png").write_bytes(png(random.Random(1), 64, 64, 40))
-        with serve_files(
-            NGINX.find() or sys.exit(NGINX.how), folder / "root", folder / "work"
-        ) as base:
-            source = folder / "urls.txt"
-            with source.open("w") as file:
-                file.writelines(f"{base}/a.png?{line}\n" for line in range(number))
-            start = time.perf_counter()
-            code, words, peak, at_mark = colors(folder, source, ["--workers", "1"], 0.25, marks)
-            elapsed = time.perf_counter() - start
+    picture = {"a.png": png(random.Random(1), 64, 64, 40)}
+    with tempfile.TemporaryDirectory() as name, origin(Path(name), picture) as base:
+        source = Path(name, "urls.txt")
+        with source.open("w") as file:
+            file.writelines(f"{base}/a.png?{line}\n" for line in range(number))
+        start = time.perf_counter()
+        code, words, peak, at_mark = colors(Path(name), source, ["--workers", "1"], 0.25, marks)
+        elapsed = time.perf_counter() - start
     print(f"{number:,} lines, one worker, exit {code}, {number / elapsed:,.0f} images/s")
     print(words.strip().splitlines()[-2] if code == 0 else words)
     print(f"peak of the summed PSS: {peak / MIB:.1f} MiB")

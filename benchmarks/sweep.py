@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.command import command
 from benchmarks.machine import describe, photos
-from tests.services import NGINX, free_port, serve_files
+from benchmarks.origin import numbered, origin
+from tests.services import free_port
 
 
 class FarAway:
@@ -55,33 +56,19 @@ def main() -> None:
     options = parser.parse_args()
     print(describe())
     files = photos()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for part in ("root", "work"):
-            (folder / part).mkdir()
-        for index, data in enumerate(files):
-            (folder / "root" / f"{index}.jpg").write_bytes(data)
-        with serve_files(
-            NGINX.find() or sys.exit(NGINX.how), folder / "root", folder / "work"
-        ) as near:
-            far = FarAway(files, 0.2)
-            origins = {"near": near, "0.2 s away": f"http://127.0.0.1:{far.port}"}
-            print("origin       fetchers  workers  queue  images/s")
-            grid = itertools.product(origins, (16, 64, 256), (1, 2, 3), (32, 256))
-            for origin, fetchers, workers, queue in grid:
-                source = folder / "urls.txt"
-                source.write_text(
-                    "".join(
-                        f"{origins[origin]}/{n % len(files)}.jpg?{n}\n"
-                        for n in range(options.images)
-                    )
-                )
-                flags = [f"--fetchers={fetchers}", f"--per-host={fetchers}"]
-                flags += [f"--workers={workers}", f"--queue={queue}", "--memory=1G"]
-                rate = command(source, options.images, flags)
-                print(
-                    f"{origin:<12} {fetchers:>8}  {workers:>7}  {queue:>5}  {rate:8.1f}", flush=True
-                )
+    with tempfile.TemporaryDirectory() as name, origin(Path(name), numbered(files)) as near:
+        far = FarAway(files, 0.2)
+        origins = {"near": near, "0.2 s away": f"http://127.0.0.1:{far.port}"}
+        print("origin       fetchers  workers  queue  images/s")
+        grid = itertools.product(origins, (16, 64, 256), (1, 2, 3), (32, 256))
+        for where, fetchers, workers, queue in grid:
+            urls = (f"{origins[where]}/{n % len(files)}.jpg?{n}\n" for n in range(options.images))
+            source = Path(name, "urls.txt")
+            source.write_text("".join(urls))
+            flags = [f"--fetchers={fetchers}", f"--per-host={fetchers}"]
+            flags += [f"--workers={workers}", f"--queue={queue}", "--memory=1G"]
+            rate = command(source, options.images, flags)
+            print(f"{where:<12} {fetchers:>8}  {workers:>7}  {queue:>5}  {rate:8.1f}", flush=True)
 
 
 if __name__ == "__main__":

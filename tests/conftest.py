@@ -118,3 +118,14 @@ def _program(config: pytest.Config, service: services.Service) -> str:
 def _skip(config: pytest.Config, need: str) -> None:
     config.stash[MISSING][need] += 1
     pytest.skip(need)
+
+
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """Give up root's rights, where the test has them, since root may read and write everything."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    yield
+    if root:
+        os.seteuid(0)

@@ -28,14 +28,3 @@ def small_disk(tmp_path):
         pytest.skip("mounting is not allowed here")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
-
-
-@pytest.fixture
-def nobody():
-    """Give up root's rights, where the test has them, since root may write anywhere."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    yield
-    if root:
-        os.seteuid(0)

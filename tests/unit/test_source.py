@@ -131,17 +131,6 @@ def test_a_list_that_fails_to_read_is_a_sentence(tmp_path):
             open_source([tmp_path / name], OPTIONS)
 
 
-@pytest.fixture
-def nobody():
-    """Give up root's rights, where the test has them, since root may read everything."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    yield
-    if root:
-        os.seteuid(0)
-
-
 @pytest.mark.parametrize("name", ["l.txt", "l.csv", "a.png", "d/x.png", "l"])
 @pytest.mark.usefixtures("nobody")
 def test_what_may_not_be_read_is_a_sentence(name):
