@@ -116,6 +116,9 @@ def test_version_and_help(tmp_path: Path) -> None:
     defaults = ["INPUT-colors.csv", "3", "visible", "60", "64", "16", "256", "1G", "text"]
     assert [each for each in defaults if f"[default: {each}]" not in said] == []
     assert run(cwd=tmp_path).returncode == 2
+    switches = [line for line in said.splitlines() if "--counts" in line or "--verbose" in line]
+    assert len(switches) == 2
+    assert [line for line in switches if "<" in line] == [], "no value follows a switch"
 
 
 @pytest.mark.parametrize("cache", ["in/kept", "in", "link/deep/kept"])

@@ -26,7 +26,32 @@ def test_the_demo_says_where_it_can_not_write(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     done = run("demo", "taken", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "pixmill: the demo can not write to taken: Not a directory\n"
+    assert done.stderr == "pixmill: the demo can not write to taken: File exists\n"
+
+
+def test_the_demo_leaves_a_folder_that_is_somebodys_alone(tmp_path: Path) -> None:
+    (tmp_path / "urls.txt").write_text("mine")
+    done = run("demo", ".", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "pixmill: the folder . is not empty; name a new one\n"
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"urls.txt": "mine"}
+
+
+def test_the_demo_runs_again_in_its_own_folder_whatever_the_settings_are(tmp_path: Path) -> None:
+    (tmp_path / "pixmill.toml").write_text("no_such_setting = 1")
+    for _ in range(2):
+        done = run("demo", cwd=tmp_path, env={"PIXMILL_MEMORY": "128M", "PIXMILL_CACHE": "cache"})
+        assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"pixmill.toml", "pixmill-demo"}
+
+
+def test_the_doctor_tells_of_wrong_settings_beside_all_else(tmp_path: Path) -> None:
+    (tmp_path / "pixmill.toml").write_text("no_such_setting = 1")
+    done = run("doctor", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert {"pixmill", "numpy", "counting kernel"} <= set(found["facts"])
+    assert "no_such_setting in 'pixmill.toml': there is no such setting" in found["troubles"]
+    assert done.returncode == 1
 
 
 def test_the_doctor_tells_what_a_bug_report_needs_and_what_is_amiss(tmp_path: Path) -> None:

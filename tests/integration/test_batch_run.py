@@ -58,7 +58,7 @@ def test_records_come_in_order_with_their_colors(origin: Origin) -> None:
 def test_a_decoder_that_dies_hangs_or_hoards_costs_only_its_image(origin: Origin) -> None:
     widths = [4, 101, 4, 102, 4, 103, 4, 104, 4] * 3
     urls = [origin.serve(f"/{n}.png", plain((n, 0, 0), width)) for n, width in enumerate(widths)]
-    records = list(run(urls, options(analyze=treacherous, decode_timeout_s=1.0)))
+    records = list(run(urls, options(analyze=treacherous, decode_timeout_s=3.0)))
     codes = {101: "decoder_crashed", 102: "decoder_timeout", 103: "out_of_memory", 104: "internal"}
     assert [record.failure.code if record.failure else None for record in records] == [
         codes.get(width) for width in widths
@@ -158,6 +158,14 @@ def test_what_the_iterable_raises_comes_after_the_records_before_it(origin: Orig
     records = run(broken(), options())
     assert [next(records).line, next(records).line] == [1, 2]
     with pytest.raises(InputError, match="broke off"):
+        next(records)
+
+
+def test_an_item_that_is_no_url_is_named_after_the_records_before_it(origin: Origin) -> None:
+    urls = [origin.serve("/a.png", plain((1, 2, 3))), None, "http://never.example/"]
+    records = run(urls, options())  # type: ignore[arg-type]  # that is the point
+    assert next(records).failure is None
+    with pytest.raises(TypeError, match=r"item 2 is None, and neither a URL nor an Item"):
         next(records)
 
 

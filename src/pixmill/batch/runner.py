@@ -35,7 +35,8 @@ def run(urls: Iterable[str | Item], options: RunOptions | None = None) -> Iterat
     """Analyse every URL and yield one record for each, in order; a failed one carries its failure.
 
     `urls` is drawn in another thread, a bounded way ahead. Memory is bounded whatever its length.
-    Closing the iterator stops everything. Raises RunError where the run can not go on.
+    Closing the iterator stops everything. Raises RunError where the run can not go on, and, after
+    the records before it, what `urls` raises, or TypeError for an item that is no text.
     """
     with Run(urls, options or RunOptions()) as records:
         for pair in records:
@@ -45,6 +46,8 @@ def run(urls: Iterable[str | Item], options: RunOptions | None = None) -> Iterat
 
 def _as_items(urls: Iterable[str | Item]) -> Iterator[Item]:
     for line, url in enumerate(urls, start=1):
+        if not isinstance(url, str | Item):
+            raise TypeError(f"item {line} is {url!r:.60}, and neither a URL nor an Item")
         yield url if isinstance(url, Item) else Item(line=line, url=url)
 
 

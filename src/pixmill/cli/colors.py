@@ -182,10 +182,10 @@ def _tell(voice: Voice, job: Job, report: Report) -> None:
         text = f"{job.output} is finished already, {state}; {hint}--overwrite starts anew"
         voice.say("finished already", text, output=str(job.output))
         return
-    to_stream = str(job.output) == "-"
-    tell_summary(voice, report, None if to_stream else job.output, errors_path(job.output))
+    to_file = str(job.output) != "-"
+    written = job.output if to_file and report.complete else None
+    tell_summary(voice, report, written, errors_path(job.output))
     if not report.complete:
-        hint = (
-            "" if to_stream or not job.source.resumable else "; the same command goes on from here"
-        )
+        goes_on = to_file and job.source.resumable
+        hint = f"; the same command goes on from here to {job.output}" if goes_on else ""
         voice.say("interrupted", f"interrupted{hint}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pixmill.cli.terminal import printable
-from pixmill.errors import OutputError, RunError
+from pixmill.errors import OutputError, RunError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_MARK = ".pixmill-demo"  # says that the folder is a demo's own, to be written again
 _NEXT = """
 Three commands to try next:
   pixmill colors {folder}/pictures -n 5 --counts -o {folder}/five.csv
@@ -27,15 +29,15 @@ Three commands to try next:
 
 def demo(
     folder: Annotated[
-        Path, typer.Argument(help="Where pictures, list and table are written.")
+        Path, typer.Argument(help="A new folder for pictures, list and table.")
     ] = Path("pixmill-demo"),
 ) -> None:
     """Draw pictures, serve them from this machine, and count their colors over HTTP."""
     from pixmill.cli.samples import draw_samples  # noqa: PLC0415  Pillow is for this command only
 
     try:
-        pictures = folder / "pictures"
-        pictures.mkdir(parents=True, exist_ok=True)
+        pictures = _own_folder(folder) / "pictures"
+        pictures.mkdir(exist_ok=True)
         samples = draw_samples()
         for name, data in samples.items():
             (pictures / name).write_bytes(data)
@@ -49,15 +51,24 @@ def demo(
     typer.echo(_NEXT.format(folder=folder))
 
 
+def _own_folder(folder: Path) -> Path:
+    """Make the folder, or take that of a demo before; what belongs to somebody is left alone."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).exists():
+        raise UsageError(f"the folder {folder} is not empty; name a new one")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MARK).touch()
+    return folder
+
+
 def _count(folder: Path) -> Path:
-    """Run the real command on the list."""
+    """Run the real command on the list, whatever the user's own settings are."""
     from pixmill.cli.colors import carry_out  # noqa: PLC0415
     from pixmill.cli.order import Order  # noqa: PLC0415
-    from pixmill.settings import load_settings  # noqa: PLC0415
+    from pixmill.settings import Settings  # noqa: PLC0415
 
     output = folder / "urls.txt-colors.csv"
     typer.echo(f"$ pixmill colors {folder}/urls.txt --counts --allow-network 127.0.0.0/8")
-    settings = load_settings(allow_networks="127.0.0.0/8", workers=1, log_format="text")
+    settings = Settings.model_construct(allow_networks=(ip_network("127.0.0.0/8"),), workers=1)
     order = Order(
         inputs=(str(folder / "urls.txt"),), output=str(output), counts=True, overwrite=True
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pixmill import __version__
+from pixmill.errors import UsageError
 from pixmill.settings import load_settings, usable_cpus
 
 if TYPE_CHECKING:
@@ -127,7 +128,11 @@ def _kernel() -> Iterator[Fact]:
 
 
 def _limits() -> Iterator[Fact]:
-    settings = load_settings()
+    try:
+        settings = load_settings()
+    except UsageError as error:
+        yield "settings", "wrong", str(error)
+        return
     yield "workers", str(settings.workers), None
     yield "memory cap", f"{settings.memory // 2**20} MiB", None
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 
-def _flag(panel: str, *names: str, say: str, **more: Any) -> Any:
+def _flag(panel: str, *names: str, say: str, switch: bool = False, **more: Any) -> Any:
+    if switch:
+        more["metavar"] = ""  # else help would show a type, as if a value had to follow
     # Help is rich's markup, in which [default: 3] would be a style and vanish.
     text = say.replace("[", r"\[")
     return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, **more)
@@ -55,10 +57,19 @@ Output = Annotated[
 ]
 NumberOfColors = Annotated[
     int,
-    _table("-n", "--number-of-colors", min=1, max=256, say="Colors of each image [default: 3]"),
+    _table(
+        "-n",
+        "--number-of-colors",
+        min=1,
+        max=256,
+        metavar="N",
+        say="Colors of each image, 1 to 256 [default: 3]",
+    ),
 ]
-Counts = Annotated[bool, _table("--counts", say="Add the N counts after the N colors.")]
-Header = Annotated[bool, _table("--header", say="Write a header row.")]
+Counts = Annotated[
+    bool, _table("--counts", switch=True, say="Add the N counts after the N colors.")
+]
+Header = Annotated[bool, _table("--header", switch=True, say="Write a header row.")]
 KeepColumns = Annotated[
     str,
     _table("--keep-columns", metavar="NAMES", say="Copy these columns of the input (id,label)."),
@@ -76,20 +87,31 @@ UrlColumn = Annotated[
         say="Column that holds the URLs [default: the one named url, else the first]",
     ),
 ]
-AllowFiles = Annotated[bool, _list("--allow-files", say="Lists may hold paths of files.")]
-
-Overwrite = Annotated[bool, _run("--overwrite", say="Start anew, whatever stands there.")]
-RetryFailed = Annotated[
-    bool, _run("--retry-failed", say="Do only the failed lines of a finished table again.")
+AllowFiles = Annotated[
+    bool, _list("--allow-files", switch=True, say="Lists may hold paths of files.")
 ]
-Strict = Annotated[bool, _run("--strict", say="Exit with 1 if any image failed.")]
-NoDedupe = Annotated[bool, _run("--no-dedupe", say="Fetch and analyze repeats again.")]
+
+Overwrite = Annotated[
+    bool, _run("--overwrite", switch=True, say="Start anew, whatever stands there.")
+]
+RetryFailed = Annotated[
+    bool,
+    _run("--retry-failed", switch=True, say="Do only the failed lines of a finished table again."),
+]
+Strict = Annotated[bool, _run("--strict", switch=True, say="Exit with 1 if any image failed.")]
+NoDedupe = Annotated[bool, _run("--no-dedupe", switch=True, say="Fetch and analyze repeats again.")]
 Cache = Annotated[
     Path | None, _run("--cache", metavar="DIR", say="Keep results across runs in this folder.")
 ]
 Verbose = Annotated[
     int,
-    _run("-v", "--verbose", count=True, say="Tell each failure at once; -vv with its traceback."),
+    _run(
+        "-v",
+        "--verbose",
+        switch=True,
+        count=True,
+        say="Tell each failure at once; -vv with its traceback.",
+    ),
 ]
 LogFormat = Annotated[
     str | None, _run("--log-format", metavar="text|json", say="Form of messages [default: text]")
@@ -106,7 +128,8 @@ Timeout = Annotated[
 Retries = Annotated[int | None, _fetch("--retries", say="Further attempts [default: 3]")]
 UserAgent = Annotated[str | None, _fetch("--user-agent", say="The User-Agent header.")]
 AllowPrivate = Annotated[
-    bool | None, _fetch("--allow-private", say="Fetch from private and loopback addresses too.")
+    bool | None,
+    _fetch("--allow-private", switch=True, say="Fetch from private and loopback addresses too."),
 ]
 AllowNetwork = Annotated[
     list[str] | None,
