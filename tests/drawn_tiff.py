@@ -39,6 +39,37 @@ def tiff(samples, *, photometric, bits=8, order="<", planar=False, tile=None, ro
     return _tiff_file(tags, data, order, tiled=bool(tile), big=bool(more.get("big")))
 
 
+def cut_block(data, share):
+    """A little-endian TIFF of one strip, whose directory tells but a share of the strip's bytes."""
+    at, kind = next((at, kind) for at, tag, kind in _entries(data) if tag == 279)
+    layout = {3: "<H", 4: "<I"}[kind]
+    (length,) = struct.unpack_from(layout, data, at + 8)
+    cut = bytearray(data)
+    struct.pack_into(layout, cut, at + 8, int(length * share))
+    return bytes(cut)
+
+
+def with_entry(data, tag, kind, count, value):
+    """A little-endian TIFF with an entry more, at the end of its directory, whatever its tag."""
+    old = b"".join(data[at : at + 12] for at, *_ in _entries(data))
+    entries = len(old) // 12 + 1
+    directory_at = len(data) + len(data) % 2
+    place = value.ljust(4, b"\0")
+    if len(value) > 4:
+        place = struct.pack("<I", directory_at + 2 + 12 * entries + 4)
+    new = struct.pack("<HHI", tag, kind, count) + place
+    body = data[8:] + bytes(len(data) % 2) + struct.pack("<H", entries) + old + new + bytes(4)
+    return data[:4] + struct.pack("<I", directory_at) + body + (value if len(value) > 4 else b"")
+
+
+def _entries(data):
+    """Offset, tag and type of each entry of the first directory."""
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    return [(at, *struct.unpack_from("<HH", data, at))
+            for at in range(start + 2, start + 2 + 12 * count, 12)]  # fmt: skip
+
+
 def _blocks(part, tile, rows):
     if not tile:
         return [part[y : y + rows] for y in range(0, part.shape[0], rows)]

@@ -120,7 +120,10 @@ class TlsFailed(FetchError):
 
 
 class FetchTimeout(FetchError):
-    """A deadline passed: to connect, between two reads, or for all attempts of the URL."""
+    """A deadline passed: to connect, between two reads, for all attempts, or behind others.
+
+    Behind others: it waited its turn, and its server answered nobody for as long as one URL has.
+    """
 
     code = "timeout"
     retryable = True

@@ -1,8 +1,8 @@
 """One image in the caller's process: the library's functions.
 
 Takes an image in any form that callers have. Bytes, paths and files give the same colors as in a
-batch; an array or a `PIL.Image` is counted as it was decoded by others. Not isolated: a decoder that crashes takes the process along, so hostile bytes belong in
-`pixmill.batch.run`.
+batch; an array or a `PIL.Image` is counted as it was decoded by others. Not isolated: a decoder
+that crashes takes the process along, so hostile bytes belong in `pixmill.batch.run`.
 """
 
 from __future__ import annotations

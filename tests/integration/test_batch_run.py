@@ -15,6 +15,7 @@ import pytest
 
 from pixmill.batch import RunOptions, run
 from pixmill.errors import InputError, UsageError
+from pixmill.imaging.probe import Limits
 from tests.analyses import slow, treacherous
 from tests.origin import Origin, answer, hang
 from tests.pictures import expected, plain, png
@@ -203,6 +204,41 @@ def test_a_kept_result_gives_the_row_it_first_gave(origin: Origin, tmp_path: Pat
     assert first[0].attempts == 2
     assert list(run([url], options(cache=tmp_path))) == first
     assert origin.hits("/f.png") == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        ({"limits": Limits(max_pixels=15)}, "too_many_pixels"),
+        ({"limits": Limits(max_side=3)}, "too_many_pixels"),
+        ({"max_bytes": 20}, "too_many_bytes"),
+    ],
+)
+def test_a_kept_result_that_the_limits_refuse_now_is_not_used(
+    origin: Origin, tmp_path: Path, limits: dict[str, object], code: str
+) -> None:
+    """Neither a fresh one nor one that the origin would confirm; a later run may use it again."""
+    picture, age = plain((1, 1, 1)), {"Cache-Control": "max-age=600"}
+    urls = [
+        origin.serve("/f.png", picture, headers=age),
+        origin.serve("/e.png", picture, headers={"ETag": '"x"'}),
+    ]
+    kept = list(run(urls, options(cache=tmp_path)))
+    refused = list(run(urls, options(cache=tmp_path, **limits)))
+    assert [record.failure.code if record.failure else None for record in refused] == [code, code]
+    assert refused == list(run(urls, options(**limits)))
+    assert list(run(urls[:1], options(cache=tmp_path))) == kept[:1]
+    assert origin.hits("/f.png") == 3
+
+
+def test_a_kept_result_just_within_the_limits_is_used(origin: Origin, tmp_path: Path) -> None:
+    picture = plain((1, 1, 1))
+    url = origin.serve("/f.png", picture, headers={"Cache-Control": "max-age=600"})
+    kept = list(run([url], options(cache=tmp_path)))
+    just = Limits(max_pixels=16, max_side=4)
+    again = run([url], options(cache=tmp_path, limits=just, max_bytes=len(picture)))
+    assert list(again) == kept
+    assert origin.hits("/f.png") == 1
 
 
 def test_what_came_by_a_redirect_is_asked_for_anew(origin: Origin, tmp_path: Path) -> None:

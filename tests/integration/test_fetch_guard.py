@@ -116,7 +116,8 @@ async def test_the_factorys_refusal_keeps_its_type_through_aiohttp(canary, answe
             ]
 
     async with Fetcher(FetchOptions()) as fetcher:
-        fetcher._connector._resolver = Careless(socket.getaddrinfo, address_check(()))
+        careless = Careless(socket.getaddrinfo, address_check(()), fetcher.options)
+        fetcher._connector._resolver = careless
         with pytest.raises(BlockedAddress):
             await fetcher.fetch(f"http://ok.example:{canary.port}/")
 
@@ -222,19 +223,6 @@ async def test_each_who_waited_for_a_name_has_an_error_of_its_own():
         errors = await asyncio.gather(*calls, return_exceptions=True)
     assert len({id(error) for error in errors}) == 3
     assert [error.attempts for error in errors] == [1, 1, 1]
-
-
-async def test_a_slow_lookup_is_a_timeout():
-    release = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def slow(host, port, *, type):  # noqa: A002 - as in socket
-        asyncio.run_coroutine_threadsafe(release.wait(), loop).result()
-        return FakeDns(["10.0.0.1"])(host, port, type=type)
-
-    code = await code_of("http://slow.example/", getaddrinfo=slow, connect_timeout_s=0.1)
-    release.set()
-    assert code == "timeout"
 
 
 def test_the_refusal_is_no_oserror_which_aiohttp_would_take_for_a_dead_address():

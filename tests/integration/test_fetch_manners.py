@@ -75,18 +75,43 @@ class TestManners:
         assert second.at - first.at >= 0.99
 
     async def test_whoever_can_not_outwait_a_pause_is_told_at_once(self, origin):
-        """Others wait for half a deadline at most: whoever has less left is told."""
-        origin.on("/busy", o.delayed(0.75, o.retry_after(3600)))
+        """Others wait for half a deadline at most; whoever has less left is told, not asked for."""
+        origin.on("/busy", o.delayed(0.6, o.retry_after(3600)))
         origin.serve("/a", BODY)
-        async with Fetcher(options(retries=0, per_host=1, timeout_s=1)) as fetcher:
-            urls = [origin.url("/busy"), origin.url("/a?1"), origin.url("/a?2")]
-            queued = await asyncio.gather(*map(fetcher.fetch, urls), return_exceptions=True)
-            (await fetcher.fetch(origin.url("/a?3"))).body.close()
-        for error in queued:
-            assert (error.code, error.http_status) == ("http_error", 429)
-        assert [error.attempts for error in queued] == [1, 1, 1]
-        first, late = origin.requests
-        assert late.at - first.at >= 1.2
+        with o.Origin() as other:
+            other.on("/to", o.delayed(0.75, o.redirect(origin.url("/a?late"))))
+            async with Fetcher(options(retries=0, per_host=1, timeout_s=1)) as fetcher:
+                urls = [origin.url("/busy"), origin.url("/a?queued"), other.url("/to")]
+                tasks = [asyncio.create_task(fetcher.fetch(url)) for url in urls]
+                busy, queued, late = await asyncio.gather(*tasks, return_exceptions=True)
+        assert (busy.code, busy.http_status, busy.attempts) == ("http_error", 429, 1)
+        assert (late.code, late.http_status, late.attempts) == ("http_error", 429, 1)
+        with queued.body as body:
+            assert bytes(body.view()) == BODY
+        first, second = origin.requests
+        assert second.path == "/a?queued"
+        assert second.at - first.at >= 1.09
+
+    async def test_a_long_queue_before_a_slow_but_healthy_server_fails_nobody(self, origin):
+        """Waiting for a turn takes nothing from a URL's time, and is no attempt."""
+        origin.on("/a", o.delayed(0.1, o.answer(BODY)))
+        async with Fetcher(options(retries=0, per_host=2, timeout_s=0.4)) as fetcher:
+            fetches = [fetcher.fetch(origin.url(f"/a?{number}")) for number in range(24)]
+            for download in await asyncio.gather(*fetches):
+                download.body.close()
+                assert download.attempts == 1
+        assert len(origin.requests) == 24
+
+    async def test_whoever_waits_behind_a_server_that_hangs_is_given_up(self, origin):
+        origin.on("/hang", o.hang())
+        async with Fetcher(options(retries=3, per_host=2, timeout_s=0.3)) as fetcher:
+            fetches = [fetcher.fetch(origin.url(f"/hang?{number}")) for number in range(12)]
+            errors = await asyncio.gather(*fetches, return_exceptions=True)
+            assert_nothing_held(fetcher)
+        assert [error.code for error in errors] == ["timeout"] * 12
+        assert sum(error.attempts for error in errors) == len(origin.requests)
+        assert len(origin.requests) <= 4, "two at first, and two whose turn came as these ended"
+        assert "answered nobody for 0.3 s" in str(errors[-1])
 
     async def test_a_url_that_waits_for_its_server_takes_no_slot_from_others(self, origin):
         origin.on("/slow", o.hang())

@@ -7,6 +7,7 @@ from pixmill.record import Analysis, Color
 NOW = 1_800_000_000.0
 URL = "http://a/1.jpg"
 WANTED = Wanted(n=1)
+ENOUGH = 2**30  # bytes, more than any of these caches takes
 VALIDATED = {"etag": '"v1"', "last-modified": "Mon, 04 Jan 2027 10:00:00 GMT"}
 
 

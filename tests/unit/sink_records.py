@@ -47,6 +47,13 @@ def both_files(output: Path) -> tuple[bytes, bytes]:
     return output.read_bytes(), errors_path(output).read_bytes()
 
 
+def with_a_damaged_page(parquet: bytes) -> bytes:
+    """Change one letter in the page of formats, such that all can be read as before."""
+    length = b"\3\0\0\0"
+    assert parquet.count(length + b"png") == 1
+    return parquet.replace(length + b"png", length + b"pnG")
+
+
 def open_descriptors() -> set[str]:
     links = Path("/proc/self/fd").iterdir()
     return {str(link.readlink()) for link in links if link.is_symlink()}

@@ -6,7 +6,7 @@ import pytest
 
 from pixmill.analysis import Wanted
 from pixmill.batch.cache import ResultCache
-from tests.unit.kept import URL, VALIDATED, WANTED, Clock, kept
+from tests.unit.kept import ENOUGH, URL, VALIDATED, WANTED, Clock, kept
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def clock():
 
 @pytest.fixture
 def cache(tmp_path, clock):
-    with ResultCache.open(tmp_path, WANTED, clock) as cache:
+    with ResultCache.open(tmp_path, WANTED, ENOUGH, clock) as cache:
         yield cache
 
 
@@ -111,7 +111,7 @@ def test_any_text_may_be_asked_for(cache, url):
 )
 def test_results_of_other_wishes_are_not_mixed_up(tmp_path, cache, clock, other):
     cache.store(URL, kept(), {"cache-control": "max-age=60"})
-    with ResultCache.open(tmp_path, other, clock) as second:
+    with ResultCache.open(tmp_path, other, ENOUGH, clock) as second:
         assert second.find(URL) is None
         second.store(URL, kept(8, other.n), {"cache-control": "max-age=60"})
         assert second.find(URL).result == kept(8, other.n)
@@ -120,9 +120,9 @@ def test_results_of_other_wishes_are_not_mixed_up(tmp_path, cache, clock, other)
 
 def test_results_outlive_the_run(tmp_path, clock):
     folder = tmp_path / "not" / "there yet"
-    with ResultCache.open(folder, WANTED, clock) as cache:
+    with ResultCache.open(folder, WANTED, ENOUGH, clock) as cache:
         cache.store(URL, kept(), {"cache-control": "max-age=60"})
-    with ResultCache.open(folder, WANTED, clock) as cache:
+    with ResultCache.open(folder, WANTED, ENOUGH, clock) as cache:
         assert cache.find(URL).fresh
 
 
@@ -132,7 +132,7 @@ _TURNS = 5
 def _write_many(folder, barrier, name):
     for turn in range(_TURNS):  # opening a new file at once is where runs could disturb each other
         barrier.wait(60)
-        with ResultCache.open(folder / str(turn), WANTED, Clock()) as cache:
+        with ResultCache.open(folder / str(turn), WANTED, ENOUGH, Clock()) as cache:
             for number in range(50):
                 headers = {"cache-control": "max-age=60"}
                 cache.store(f"http://{name}/{number}", kept(number), headers)
@@ -149,6 +149,6 @@ def test_runs_that_begin_and_write_at_once_do_not_disturb_each_other(tmp_path):
         run.join(60)
     assert [run.exitcode for run in runs] == [0] * 4
     for turn in range(_TURNS):
-        with ResultCache.open(tmp_path / str(turn), WANTED, Clock()) as cache:
+        with ResultCache.open(tmp_path / str(turn), WANTED, ENOUGH, Clock()) as cache:
             assert all(cache.find(f"http://{name}/{n}") for name in "abcd" for n in range(50))
             assert cache.find(URL).fresh

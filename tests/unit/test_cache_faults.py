@@ -10,7 +10,7 @@ import pytest
 from pixmill.analysis import PACKED_FORM
 from pixmill.batch.cache import ResultCache
 from pixmill.errors import OutputError
-from tests.unit.kept import URL, VALIDATED, WANTED, Clock, kept
+from tests.unit.kept import ENOUGH, URL, VALIDATED, WANTED, Clock, kept
 
 
 class Harm:
@@ -29,7 +29,7 @@ def _alter(folder, statement, *values):
 def _is_refused(folder, words="can not be used"):
     with (
         pytest.raises(OutputError, match=words) as refusal,
-        ResultCache.open(folder, WANTED, Clock()) as cache,
+        ResultCache.open(folder, WANTED, ENOUGH, Clock()) as cache,
     ):
         cache.find(URL)
     assert str(folder) in str(refusal.value)
@@ -53,7 +53,7 @@ def test_a_database_of_somebody_else_is_refused_and_left_alone(tmp_path, table):
 
 
 def test_a_damaged_database_is_refused(tmp_path):
-    with ResultCache.open(tmp_path, WANTED, Clock()) as cache:
+    with ResultCache.open(tmp_path, WANTED, ENOUGH, Clock()) as cache:
         for number in range(500):
             cache.store(f"http://a/{number}", kept(), VALIDATED)
     file = tmp_path / "results.sqlite"
@@ -90,7 +90,7 @@ def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
 )
 def test_results_that_were_altered_are_refused_and_never_run(tmp_path, monkeypatch, blob):
     monkeypatch.chdir(tmp_path)
-    with ResultCache.open(tmp_path, WANTED, Clock()) as cache:
+    with ResultCache.open(tmp_path, WANTED, ENOUGH, Clock()) as cache:
         cache.store(URL, kept(), {"cache-control": "max-age=60"})
     if blob is None:
         _alter(tmp_path, "UPDATE results SET fresh_until = 'later'")
@@ -101,15 +101,15 @@ def test_results_that_were_altered_are_refused_and_never_run(tmp_path, monkeypat
 
 
 def test_validators_that_were_altered_never_become_headers(tmp_path):
-    with ResultCache.open(tmp_path, WANTED, Clock()) as cache:
+    with ResultCache.open(tmp_path, WANTED, ENOUGH, Clock()) as cache:
         cache.store(URL, kept(), VALIDATED)
     _alter(tmp_path, "UPDATE results SET etag = ?, last_modified = ?", 'x"\r\nHost: b', b"\xff\xfe")
-    with ResultCache.open(tmp_path, WANTED, Clock()) as cache:
+    with ResultCache.open(tmp_path, WANTED, ENOUGH, Clock()) as cache:
         assert cache.find(URL) is None
 
 
 def test_results_of_another_form_are_not_found(tmp_path):
-    with ResultCache.open(tmp_path, WANTED, Clock()) as cache:
+    with ResultCache.open(tmp_path, WANTED, ENOUGH, Clock()) as cache:
         cache.store(URL, kept(), VALIDATED)
         _alter(
             tmp_path,
@@ -132,7 +132,7 @@ def files_may_not_grow():
 
 
 def test_a_disk_that_takes_no_more_is_one_sentence(tmp_path):
-    with ResultCache.open(tmp_path, WANTED, Clock()) as cache:
+    with ResultCache.open(tmp_path, WANTED, ENOUGH, Clock()) as cache:
         cache.store(URL, kept(), VALIDATED)
         before = cache.find(URL)
         with files_may_not_grow(), pytest.raises(OutputError, match="can not be used"):

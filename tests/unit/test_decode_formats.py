@@ -70,6 +70,14 @@ def test_a_gif_canvas_grows_to_hold_its_first_frame():
     assert_pixels(data, PALETTE[INDICES])
 
 
+def test_bytes_of_zero_between_the_blocks_of_a_gif_are_no_part_of_it():
+    data = drawn.gif(INDICES, PALETTE, transparent=INDICES[0, 0])
+    control = 13 + 128 * 3
+    frame = control + 8
+    odd = data[:control] + bytes(3) + data[control:frame] + b"\0" + data[frame:]
+    assert_pixels(odd, PALETTE[INDICES], INDICES[0, 0] != INDICES)
+
+
 def test_gif_data_that_end_before_the_last_pixel_are_corrupt():
     codes = [*drawn.lzw_codes(INDICES)[:200], 129]
     with pytest.raises(CorruptImage):

@@ -10,7 +10,9 @@ from PIL import Image
 
 from pixmill.errors import CorruptImage, UnsupportedFormat
 from pixmill.imaging.decode import decode
+from pixmill.imaging.decoders.jpeg_witness import lacks_pixels
 from pixmill.imaging.formats.jpeg_ending import read_ending
+from pixmill.imaging.formats.jpeg_essence import essence
 from pixmill.imaging.probe import probe
 from tests import drawn
 
@@ -29,6 +31,22 @@ FLAVORS = {
     "CMYK": drawn.encoded(Image.fromarray(RGB).convert("CMYK"), "JPEG"),
     "rotated": drawn.encoded(RGB, "JPEG", exif=ROTATED),
 }  # fmt: skip
+
+
+# what stands near the start of a cut file, and after the cut
+DISGUISES = {
+    "end marker": (b"", EOI),
+    "restart marker": (b"", b"\xff\xd0" + EOI),
+    "reserved marker": (b"", b"\xff\x01" + EOI),
+    "marker without an end": (b"", b"\xff\xd0"),
+    "bytes after the marker": (b"", b"\xff\xd0\x12\x34\xff\0" + EOI),
+    "two markers": (b"", b"\xff\xd0\x5a\xff\x02" + EOI),
+    "fill bytes that would end it": (b"", b"\xff\xff\xd0\xd9" + EOI),
+    "codes of no meaning": (b"", b"\xff\0" * 6 + EOI),
+    "stray bytes": (drawn.segment(0xFE, b"") + b"xx", EOI),
+    "stray bytes and a marker": (drawn.segment(0xFE, b"") + b"xx", b"\xff\xd0" + EOI),
+    "odd application segment": (drawn.segment(0xE0, b"JFIF\0\x09" + bytes(8)), EOI),
+}
 
 
 def pixels_of(data):
@@ -64,13 +82,44 @@ def test_a_file_cut_at_any_tenth_byte_is_corrupt(flavor):
             pixels_of(data[:length])
 
 
-@pytest.mark.parametrize("flavor", ["baseline", "progressive", "restarts", "grey"])
-def test_an_end_marker_does_not_make_a_cut_file_whole(flavor):
+@pytest.mark.parametrize("flavor", FLAVORS)
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_no_bytes_after_a_cut_make_the_file_whole(flavor, disguise):
     data = FLAVORS[flavor]
-    start = drawn.scans(data)[0]
-    for length in range(start - 40, start - 4, 5):
+    before, after = DISGUISES[disguise]
+    last = drawn.scans(data)[-1]
+    first = data.rindex(b"\xff\xda", 0, last) + 14
+    for length in {*range(last - 60, last - 36, 5), (first + last) // 2}:
         with pytest.raises(CorruptImage):
-            pixels_of(data[:length] + EOI)
+            pixels_of(data[:2] + before + data[2:length] + after)
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+@pytest.mark.parametrize("harmless", ["end marker", "stray bytes", "odd application segment"])
+def test_a_whole_file_lacks_nothing_and_a_cut_one_does(flavor, harmless):
+    plain, before = FLAVORS[flavor], DISGUISES[harmless][0]
+    data = plain[:2] + before + plain[2:]
+    header = probe(data)
+    assert not lacks_pixels(memoryview(data), header)
+    end = drawn.scans(plain)[-1] + len(before)
+    for length in range(end - 30, end - 1):
+        assert lacks_pixels(memoryview(data[:length] + data[end:]), header)
+
+
+def test_arithmetic_codes_may_end_early_and_so_are_followed_by_nothing():
+    huffman = FLAVORS["baseline"]
+    arithmetic = memoryview(huffman.replace(b"\xff\xc0", b"\xff\xc9", 1))
+    assert essence(arithmetic, b"filler") == essence(arithmetic)
+    assert essence(memoryview(huffman), b"filler") != essence(memoryview(huffman))
+
+
+def test_restart_markers_stay_where_they_belong_and_go_where_they_do_not():
+    data = FLAVORS["restarts"]
+    kept = bytes(essence(memoryview(data)))
+    assert kept.count(b"\xff\xd3") == data.count(b"\xff\xd3") > 0
+    interval = data.index(b"\xff\xdd")
+    without = data[:interval] + data[interval + 6 :]
+    assert b"\xff\xd3" not in bytes(essence(memoryview(without)))
 
 
 def test_a_progressive_file_cut_between_scans_is_corrupt():
@@ -91,7 +140,7 @@ def test_stray_bytes_between_segments_and_after_the_end_cost_no_pixels():
 
 
 @pytest.mark.parametrize("flavor", ["baseline", "grey"])
-@pytest.mark.parametrize("marker", [b"\xff\xd3", b"\xff\x01"])
+@pytest.mark.parametrize("marker", [b"\xff\xd3", b"\xff\x01", b"\xff\xff\xd3"])
 def test_a_stray_marker_within_a_scan_is_left_to_pillow(flavor, marker):
     data = FLAVORS[flavor]
     middle = drawn.scans(data)[0] - 300

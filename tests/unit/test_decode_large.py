@@ -17,6 +17,7 @@ from tests import drawn
 
 STRIP = drawn.picture(8, 4800)
 LARGE_JPEG = drawn.tall_jpeg(STRIP, 600)
+UNBROKEN_JPEG = drawn.encoded(np.tile(STRIP, (600, 1, 1)), "JPEG")
 
 
 def small_colors(height, width, channels):
@@ -100,6 +101,21 @@ def test_a_large_jpeg_that_is_cut_off_is_corrupt(share):
     for odd in (data, data + b"\xff\xd9"):
         with pytest.raises(CorruptImage):
             list(decode(odd, probe(odd)))
+
+
+@pytest.mark.parametrize("after", [b"\xff\xd0\xff\xd9", b"\xff\x01\xff\xd9", b"\xff\xd0",
+                                   b"\xff\xd0\x12\x34\xff\xd9"])  # fmt: skip
+@pytest.mark.parametrize("before", [b"", b"xx"])
+def test_no_bytes_after_a_cut_make_a_large_jpeg_whole(before, after):
+    data = UNBROKEN_JPEG[:20] + before + UNBROKEN_JPEG[20 : len(UNBROKEN_JPEG) // 2] + after
+    with pytest.raises(CorruptImage):
+        list(decode(data, probe(data)))
+
+
+def test_a_stray_marker_in_a_large_jpeg_that_lacks_nothing_is_left_to_the_decoder():
+    at = len(UNBROKEN_JPEG) - 300
+    data = UNBROKEN_JPEG[:at] + b"\xff\x01" + UNBROKEN_JPEG[at:]
+    assert_strips_equal_the_whole(data, by_pillow(data))
 
 
 def test_a_large_jpeg_without_its_end_marker_or_with_stray_bytes_is_whole():

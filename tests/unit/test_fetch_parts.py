@@ -89,10 +89,10 @@ class TestOptions:
 class TestGates:
     async def test_turns_are_taken_in_order(self):
         gate, order = Gate(1), []
-        await gate.acquire(NEVER)
+        await gate.acquire()
 
         async def wait(number):
-            await gate.acquire(NEVER)
+            await gate.acquire()
             order.append(number)
             gate.release()
 
@@ -106,8 +106,8 @@ class TestGates:
     @pytest.mark.parametrize("released_first", [True, False])
     async def test_a_canceled_wait_passes_its_turn_on(self, released_first):
         gate = Gate(1)
-        await gate.acquire(NEVER)
-        first, second = (asyncio.create_task(gate.acquire(NEVER)) for _ in range(2))
+        await gate.acquire()
+        first, second = (asyncio.create_task(gate.acquire()) for _ in range(2))
         await asyncio.sleep(0)
         if released_first:
             gate.release()
@@ -122,7 +122,7 @@ class TestGates:
         assert gate.idle
 
     async def test_overload_halves_once_a_round_and_success_widens_again(self):
-        gate = HostGates(16).get(("http", "a", 80))
+        gate = HostGates(16, 60).get(("http", "a", 80))
         asked_at = asyncio.get_running_loop().time()
         gate.overloaded(503, asked_at, None)
         gate.overloaded(503, asked_at - 1, None)
@@ -135,7 +135,7 @@ class TestGates:
         assert gate.limit == 16
 
     async def test_only_servers_in_trouble_are_remembered_and_only_so_many(self):
-        gates = HostGates(16)
+        gates = HostGates(16, 60)
         for number in range(MAX_TROUBLED_HOSTS + 10):
             well, ill = ("http", "well", number), ("http", "ill", number)
             gates.get(well)
@@ -147,26 +147,26 @@ class TestGates:
         assert gates.get(("http", "ill", 0)).limit == 16
 
     async def test_a_pause_opens_by_itself_and_turns_away_who_can_not_wait(self):
-        gate = HostGates(16).get(("http", "a", 80))
+        gate = HostGates(16, 60).get(("http", "a", 80))
         now = asyncio.get_running_loop().time()
         gate.overloaded(429, now, 0.02)
         with pytest.raises(HttpError) as caught:
-            await gate.acquire(now + 0.01)
+            await gate.acquire_within(0.01)
         assert (caught.value.http_status, caught.value.retryable) == (429, False)
-        await gate.acquire(now + 60)
+        await gate.acquire_within(60)
         assert asyncio.get_running_loop().time() >= now + 0.02
         gate.release()
         assert gate.idle
 
     async def test_a_longer_pause_outlasts_the_timer_of_a_shorter_one(self):
-        gate = HostGates(16).get(("http", "a", 80))
+        gate = HostGates(16, 60).get(("http", "a", 80))
         now = asyncio.get_running_loop().time()
         gate.overloaded(429, now, 0.02)
-        late = asyncio.create_task(gate.acquire(now + 0.1))  # its wait sets a timer
+        late = asyncio.create_task(gate.acquire_within(0.1))  # its wait sets a timer
         await asyncio.sleep(0)
         gate.overloaded(429, now, 0.2)
         with pytest.raises(HttpError):
             await late
-        await gate.acquire(now + 60)
+        await gate.acquire_within(60)
         assert asyncio.get_running_loop().time() >= now + 0.2
         gate.release()

@@ -12,7 +12,7 @@ from pixmill.batch.sink import TableOptions, parquet_part
 from pixmill.batch.sink.merge import merge
 from pixmill.errors import ResumeRefused
 
-from .sink_records import a_run, failed, item_of, succeeded, write_all
+from .sink_records import a_run, failed, item_of, succeeded, with_a_damaged_page, write_all
 from .test_merge import OPTIONS, again, check, damage_retried_error_missing
 
 KEPT = TableOptions(keep_columns=("k",))
@@ -66,7 +66,8 @@ def test_many_pages_and_long_rows_of_the_real_sizes_merge_to_the_same_bytes(tmp_
 
 
 @pytest.mark.parametrize(
-    "damage", ["no Parquet", "other columns", "fewer rows", "a null", "other status", "gone"]
+    "damage",
+    ["no Parquet", "other columns", "fewer rows", "a null", "other status", "a page", "gone"],
 )
 def test_a_parquet_table_that_does_not_fit_is_refused(tmp_path, damage):
     records = a_run(9)
@@ -86,6 +87,8 @@ def test_a_parquet_table_that_does_not_fit_is_refused(tmp_path, damage):
     elif damage == "other status":
         write_all(retried, [again(r, False) for r in records if r.failure], OPTIONS)
         damage_retried_error_missing(output, retried)
+    elif damage == "a page":
+        output.write_bytes(with_a_damaged_page(output.read_bytes()))
     else:
         output.unlink()
     with pytest.raises(ResumeRefused, match=r"does not fit|cannot read"):

@@ -8,15 +8,19 @@ import subprocess
 import sys
 import textwrap
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pixmill.batch.sink import TableOptions, open_table, parquet_part
+from pixmill.batch.sink.parquet_file import read_part, table_writer, to_batch, write_group
+from pixmill.batch.sink.rows import json_row
 from pixmill.errors import ResumeRefused
 
-from .sink_records import a_run, open_descriptors, succeeded
+from .sink_records import a_run, open_descriptors, succeeded, with_a_damaged_page
 
 OPTIONS = TableOptions()
+ROWS = 40
 
 
 def test_parts_that_are_missing_or_altered_are_refused(tmp_path, monkeypatch):
@@ -52,6 +56,58 @@ def test_parts_that_are_missing_or_altered_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ResumeRefused, match=r"tail-00002\.jsonl was changed"):
         open_table(output, OPTIONS, state)
     assert not any(str(folder) in path for path in open_descriptors())
+
+
+def damaged_copies(whole):
+    """Give the file with a bit changed in many places, and in each that may tell the rows."""
+    numbers_of_rows = {at for at, byte in enumerate(whole) if byte == 2 * ROWS}  # as Thrift has it
+    for place in {*range(0, len(whole), 7)} | numbers_of_rows:
+        yield whole[:place] + bytes([whole[place] ^ 0x40]) + whole[place + 1 :]
+
+
+def read_or_refused(part):
+    try:
+        return read_part(part)
+    except ResumeRefused as refusal:
+        return str(refusal)
+
+
+def test_a_damaged_part_is_never_read_as_other_rows(tmp_path):
+    part = tmp_path / "part-00000.parquet"
+    batch = to_batch([json_row(record) for record in a_run(ROWS)])
+    with table_writer(part) as writer:
+        write_group(writer, pa.Table.from_batches([batch]))
+    written, refusals, copies = read_part(part), [], list(damaged_copies(part.read_bytes()))
+    for damaged in copies:
+        part.write_bytes(damaged)
+        answer = read_or_refused(part)
+        if isinstance(answer, str):
+            refusals.append(answer)
+        else:  # a bit that bears on no row, as in statistics, may change unseen
+            assert answer.equals(written)
+    assert all(f"{part} was changed" in text and "\n" not in text for text in refusals)
+    assert len(refusals) > len(copies) // 2
+
+
+@pytest.mark.parametrize("damage", ["a folder", "a loop", "a page"])
+def test_a_part_that_can_not_be_read_is_not_called_one_that_can_not_be_written(
+    tmp_path, monkeypatch, damage
+):
+    monkeypatch.setattr(parquet_part, "PART_ROWS", 8)
+    output = tmp_path / "o.parquet"
+    part = tmp_path / "o.parquet.parts" / "part-00000.parquet"
+    with contextlib.closing(open_table(output, OPTIONS, None)) as sink:
+        for record in a_run(9):
+            sink.write(record)
+        sink.commit()
+        if damage == "a page":
+            part.write_bytes(with_a_damaged_page(part.read_bytes()))
+        else:
+            part.unlink()
+            part.mkdir() if damage == "a folder" else part.symlink_to(part)
+        with pytest.raises(ResumeRefused, match=r"part-00000\.parquet was changed.*--overwrite"):
+            sink.finish()
+    assert not output.exists()
 
 
 def test_files_in_the_folder_of_parts_that_are_not_its_own_are_spared(tmp_path):

@@ -181,6 +181,7 @@ def test_endless_chains_are_cut_short():
         "boxes": FILES["avif"][:32] + struct.pack(">I4s", 8, b"free") * 30_000,
         "blocks": FILES["gif"][:13] + bytes(128 * 3) + b"\x21\xfe\0" * 120_000,
         "entries": b"II*\0\x08\0\0\0\xff\xff" + bytes(70_000 * 12),
+        "padding": gif_with(bytes(120_000)),
         "sub-blocks": gif_with(b"\x21\xfe" + b"\1x" * 120_000 + b"\0"),
         "nested boxes": b"\0\0\0\x14ftypavis\0\0\0\0avis" + box(b"moov", tracks),
         "markers": b"\xff\xd8" + b"\xff\xe1\0\2" * 30_000,

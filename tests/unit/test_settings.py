@@ -93,6 +93,16 @@ def test_every_setting_says_what_it_is():
 # Values
 
 
+def test_the_bound_of_the_cache_is_a_size(monkeypatch):
+    assert load_settings().cache_max_bytes == 2**30
+    write_file('cache_max_bytes = "2G"')
+    assert load_settings().cache_max_bytes == 2**31
+    monkeypatch.setenv("PIXMILL_CACHE_MAX_BYTES", "64M")
+    assert load_settings().cache_max_bytes == 2**26
+    monkeypatch.setenv("PIXMILL_CACHE_MAX_BYTES", "none")
+    assert "PIXMILL_CACHE_MAX_BYTES" in refusal()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

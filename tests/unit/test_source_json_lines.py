@@ -1,5 +1,7 @@
 """JSON Lines lists: objects or bare texts, and what is neither."""
 
+import json
+
 import pytest
 
 from pixmill.batch.source import SourceOptions, open_source
@@ -36,14 +38,54 @@ def test_json_lines_hold_objects_or_bare_texts(put):
 
 @pytest.mark.parametrize(
     "line",
-    ["17", "null", "[1]", "{}", '{"url": 5}', '{"URL": "x"}', '{"url": "http://a/"', "[" * 100_000,
-     "1" * 5000],
+    ["17", "null", "[1]", "{}", '{"url": 5}', '{"URL": "x"}', '{"url": "http://a/"', "1" * 5000],
 )  # fmt: skip
 def test_other_json_is_an_item_in_error(put, line):
     bad, good = read(put("l.jsonl", line + '\n"http://b/"\n'))
     assert bad.error == "not a JSON object with a text under 'url'"
     assert bad.url == (line if len(line) <= 200 else line[:200] + "…")
     assert good.url == "http://b/"
+
+
+def nested(levels):
+    """Give a line of so many levels, the object itself included."""
+    return '{"url": "http://a/", "k": ' + "[" * (levels - 1) + "]" * (levels - 1) + "}"
+
+
+@pytest.mark.parametrize(
+    "line", [nested(levels) for levels in (201, 900, *range(930, 1010))] + ["[" * 100_000]
+)
+def test_a_line_that_nests_too_deeply_is_an_item_in_error(put, line):
+    bad, good = read(put("l.jsonl", line + '\n"http://b/"\n'), keep_columns=("k",))
+    assert bad.error == "the line nests more than 200 levels deep"
+    assert (bad.url, bad.extra) == (line[:200] + "…", (("k", ""),))
+    assert good.url == "http://b/"
+
+
+def test_a_nested_line_is_the_same_item_however_deep_the_calls_are(put):
+    path = put("l.jsonl", nested(200) + "\n" + nested(201))
+
+    def deep_in_calls(depth):
+        return deep_in_calls(depth - 1) if depth else read(path, keep_columns=("k",))
+
+    items = deep_in_calls(500)
+    assert items == read(path, keep_columns=("k",))
+    assert [item.extra[0][1] for item in items] == ["[" * 199 + "]" * 199, ""]
+
+
+@pytest.mark.parametrize("text", ["[{" * 500, '\\"[' * 500, "]" * 500 + "[" * 500])
+def test_brackets_in_texts_and_side_by_side_are_no_levels(put, text):
+    value = json.dumps({"text": text, "flat": [[] for _ in range(500)]})
+    line = json.dumps({"url": "http://a/", "k": text}) + "\n" + '{"url": "u", "k": ' + value + "}"
+    first, second = read(put("l.jsonl", line), keep_columns=("k",))
+    assert (first.error, first.extra) == (None, (("k", text),))
+    assert (second.error, second.extra) == (None, (("k", value),))
+
+
+@pytest.mark.parametrize("rest", ['\\"' * 300_000, '"' * 300_001, "\\" * 300_000])
+def test_quotes_without_end_take_no_time_that_grows_by_their_square(put, rest):
+    (bad,) = read(put("l.jsonl", "[" + "[]," * 300 + '"' + rest))
+    assert bad.error == "not a JSON object with a text under 'url'"
 
 
 def test_the_key_of_json_lines_can_be_chosen(put):

@@ -1,47 +1,36 @@
-"""Results kept across runs, by URL, in one SQLite file of a folder; several runs may share it.
+"""Results kept across runs, by URL, for as long as HTTP's rules let them hold.
 
-Keeps what was computed, never the images; how long a result holds is told by `freshness`. A broken
-or foreign file is an error that says what to do, since silently computing everything anew could
-cost days. What comes out of the file is checked: nothing in it can do more than give wrong colors.
+Keeps what was computed, never the images; how long a result holds is told by `freshness`, the file
+is that of `cache_file`. What comes out of it is checked: nothing in it can do more than give wrong
+colors.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pixmill.analysis import PACKED_FORM, unpack
+from pixmill.batch.cache_file import drop_oldest, explained, open_results
 from pixmill.batch.freshness import is_storable, lifetime_s
-from pixmill.errors import OutputError
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from pixmill.analysis import Wanted
 
-_APPLICATION_ID = 0x706D6C63  # tells SQLite files of this making from all others
-# URLs as bytes: a text that is no Unicode (it holds lone surrogates) can not be a TEXT
-_BUSY_S = 30.0
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS results (
-    url BLOB NOT NULL, wanted TEXT NOT NULL, packed BLOB NOT NULL,
-    http_status INTEGER NOT NULL, attempts INTEGER NOT NULL,
-    etag TEXT, last_modified TEXT, fresh_until REAL NOT NULL,
-    PRIMARY KEY (url, wanted)
-) WITHOUT ROWID
-"""
 _FIND = """
 SELECT packed, http_status, attempts, etag, last_modified, fresh_until FROM results
 WHERE url = ? AND wanted = ?
 """
-_STORE = "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_STORE = "INSERT OR REPLACE INTO results VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
 _FORGET = "DELETE FROM results WHERE url = ? AND wanted = ?"
 _REFRESH = """
-UPDATE results SET fresh_until = ?, etag = coalesce(?, etag),
-    last_modified = coalesce(?, last_modified)
+UPDATE results SET id = (SELECT max(id) + 1 FROM results), fresh_until = ?,
+    etag = coalesce(?, etag), last_modified = coalesce(?, last_modified)
 WHERE url = ? AND wanted = ?
 """
 
@@ -76,39 +65,40 @@ class ResultCache:
     """
 
     def __init__(
-        self, database: sqlite3.Connection, folder: Path, wanted: Wanted, clock: Callable[[], float]
+        self,
+        database: sqlite3.Connection,
+        folder: Path,
+        wanted: Wanted,
+        max_bytes: int,
+        clock: Callable[[], float],
     ) -> None:
         self._database = database
         self._folder = folder
         # Results of another form are never found, so never misread.
         self._wanted = f"{PACKED_FORM} {wanted.n} {wanted.alpha} {wanted.md5}"
         self._n = wanted.n
+        self._max_bytes = max_bytes
         self._clock = clock
 
     @classmethod
     @contextmanager
     def open(
-        cls, folder: Path, wanted: Wanted, clock: Callable[[], float] = time.time
+        cls,
+        folder: Path,
+        wanted: Wanted,
+        max_bytes: int,
+        clock: Callable[[], float] = time.time,
     ) -> Iterator[Self]:
-        """Open or make the cache in `folder`, which is made too; `clock` tells Unix time."""
-        with _explained(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            # Every write is a transaction of its own, so that no run keeps another one waiting;
-            # with a write-ahead log and synchronous=NORMAL that costs no fsync.
-            database = sqlite3.connect(
-                folder / "results.sqlite",
-                timeout=_BUSY_S,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-        with closing(database):
-            with _explained(folder):
-                _prepare(database, folder)
-            yield cls(database, folder, wanted, clock)
+        """Open or make the cache in `folder`, which is made too; `clock` tells Unix time.
+
+        What was stored or confirmed longest ago goes where all would take more than `max_bytes`.
+        """
+        with open_results(folder, max_bytes) as database:
+            yield cls(database, folder, wanted, max_bytes, clock)
 
     def find(self, url: str) -> Known | None:
         """Return what is kept for `url`; None where nothing is, or nothing that could be used."""
-        with _explained(self._folder):
+        with explained(self._folder):
             row = self._database.execute(_FIND, self._key(url)).fetchone()
             if row is None:
                 return None
@@ -121,27 +111,28 @@ class ResultCache:
         life_s = lifetime_s(headers, now)
         etag, last_modified = _validators(headers)
         useful = life_s > 0 or etag or last_modified
-        with _explained(self._folder):
-            if useful and is_storable(headers):
-                row = (*self._key(url), *result, etag, last_modified, now + life_s)
-                self._database.execute(_STORE, row)
-            else:
-                self._database.execute(_FORGET, self._key(url))
+        if useful and is_storable(headers):
+            self._write(_STORE, *self._key(url), *result, etag, last_modified, now + life_s)
+        else:
+            self.forget(url)
 
     def forget(self, url: str) -> None:
         """Keep nothing for `url`."""
-        with _explained(self._folder):
-            self._database.execute(_FORGET, self._key(url))
+        self._write(_FORGET, *self._key(url))
 
     def refresh(self, url: str, headers: Mapping[str, str]) -> None:
         """Take over the freshness and the validators that a 304 gave."""
         now = self._clock()
-        row = (now + lifetime_s(headers, now), *_validators(headers), *self._key(url))
-        with _explained(self._folder):
-            if is_storable(headers):
-                self._database.execute(_REFRESH, row)
-            else:
-                self._database.execute(_FORGET, self._key(url))
+        fresh_until = now + lifetime_s(headers, now)
+        if is_storable(headers):
+            self._write(_REFRESH, fresh_until, *_validators(headers), *self._key(url))
+        else:
+            self.forget(url)
+
+    def _write(self, statement: str, *values: object) -> None:
+        with explained(self._folder):
+            self._database.execute(statement, values)
+            drop_oldest(self._database, self._max_bytes)
 
     def _key(self, url: str) -> tuple[bytes, str]:
         return url.encode("utf-8", "surrogatepass"), self._wanted
@@ -170,44 +161,3 @@ def _validators(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
 def _sendable(text: object) -> str | None:
     """Return a header's value if it is text that a request may carry, else None."""
     return text if isinstance(text, str) and text.isascii() and text.isprintable() else None
-
-
-def _prepare(database: sqlite3.Connection, folder: Path) -> None:
-    database.execute("PRAGMA trusted_schema = OFF")
-    database.execute("PRAGMA synchronous = NORMAL")
-    database.execute("BEGIN IMMEDIATE")  # of two runs that begin at once, one waits
-    (application,) = database.execute("PRAGMA application_id").fetchone()
-    (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if application != _APPLICATION_ID and tables:
-        raise OutputError(
-            f"{folder / 'results.sqlite'} was not made by pixmill: name another --cache folder"
-        )
-    database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-    database.execute(_SCHEMA)
-    database.execute("COMMIT")
-    _use_write_ahead_log(database)
-
-
-def _use_write_ahead_log(database: sqlite3.Connection) -> None:
-    """Switch the mode; SQLite does not wait by itself for a run that uses the file just now."""
-    deadline = time.monotonic() + _BUSY_S
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
-
-@contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError, ValueError) as error:
-        raise OutputError(
-            f"the cache in {folder} can not be used: {error}; "
-            "mend the cause, name another --cache folder, or remove this one to start it anew"
-        ) from error

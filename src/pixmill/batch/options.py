@@ -46,5 +46,6 @@ class RunOptions:
     allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     dedupe: bool = True
     cache: Path | None = None
+    cache_max_bytes: int = 2**30
     tracebacks: bool = False
     analyze: Callable[[memoryview, Task], bytes] = analyze_packed

@@ -13,26 +13,27 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from pixmill.analysis import Task
+from pixmill.analysis import Task, unpack
 from pixmill.batch.cache import Result, ResultCache
 from pixmill.batch.landing import Landing
 from pixmill.batch.local import read_file
 from pixmill.batch.once import Once
-from pixmill.errors import InternalError, InvalidUrl, ItemError, RunError
+from pixmill.errors import InternalError, InvalidUrl, ItemError, RunError, TooManyPixels
 from pixmill.fetch.client import Fetcher
 from pixmill.fetch.options import FetchOptions, user_agent
 from pixmill.fetch.url import parse_url
 from pixmill.imaging.digest import sha256_digest
-from pixmill.imaging.probe import check, probe
+from pixmill.imaging.probe import Header, check, probe
 from pixmill.record import Failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pixmill.batch.cache import Known
     from pixmill.batch.memory import MemoryPlan
     from pixmill.batch.options import RunOptions
     from pixmill.fetch.body import Body
-    from pixmill.fetch.client import Download
+    from pixmill.fetch.call import Download
     from pixmill.pool import Pool
     from pixmill.record import Item
 
@@ -97,7 +98,9 @@ class Pipeline:
             fetcher = await stack.enter_async_context(Fetcher(_fetch_options(options, plan)))
             cache = None
             if options.cache is not None:
-                cache = stack.enter_context(ResultCache.open(options.cache, options.wanted))
+                cache = stack.enter_context(
+                    ResultCache.open(options.cache, options.wanted, options.cache_max_bytes)
+                )
             yield cls(options, plan, fetcher, pool, cache)
 
     async def outcome(self, item: Item) -> Outcome:
@@ -112,7 +115,7 @@ class Pipeline:
 
     async def _from_url(self, url: str) -> Outcome:
         cache = self._cache
-        known = cache.find(url) if cache is not None else None
+        known = self._known(url)
         if known is not None and known.fresh:
             return _kept(known.result)
         try:
@@ -136,6 +139,18 @@ class Pipeline:
         elif cache is not None and outcome.packed is not None:
             cache.store(url, Result(outcome.packed, status, attempts), download.headers)
         return outcome
+
+    def _known(self, url: str) -> Known | None:
+        """Return what is kept for a URL, unless the present limits would refuse it."""
+        known = self._cache.find(url) if self._cache is not None else None
+        if known is None:
+            return None
+        image = unpack(known.result.packed)
+        try:
+            check(Header(image.format, image.width, image.height, decode_bytes=0), self._limits)
+        except TooManyPixels:
+            return None
+        return known if image.bytes <= self._options.max_bytes else None
 
     async def _from_file(self, path: str) -> Outcome:
         try:

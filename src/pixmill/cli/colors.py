@@ -12,7 +12,7 @@ from pixmill.cli.ending import EXIT_INTERRUPTED, EXIT_SOME_FAILED, ended_by_erro
 from pixmill.cli.order import Order
 from pixmill.cli.refusals import refuse_names, refuse_own_input
 from pixmill.cli.terminal import counted
-from pixmill.cli.voice import open_voice, tell_summary
+from pixmill.cli.voice import note_of_little_room, open_voice, tell_summary
 from pixmill.cli.watch import RunWatcher
 from pixmill.errors import UsageError
 from pixmill.settings import load_settings
@@ -104,7 +104,8 @@ def carry_out(order: Order, settings: Settings, *, retry_failed: bool) -> Report
     to_stream = str(job.output) == "-"
     if to_stream and (retry_failed or order.overwrite):
         raise UsageError("standard output can be neither resumed nor overwritten")
-    with RunWatcher(voice, order.verbosity) as watcher:
+    note = note_of_little_room(job.run.max_bytes)
+    with RunWatcher(voice, order.verbosity, note=note) as watcher:
         _warn_of_streams(voice, job, to_stream=to_stream)
         if to_stream:
             with _own_standard_output() as stream:

@@ -42,6 +42,7 @@ def run_options(order: Order, settings: Settings, *, wants_md5: bool) -> RunOpti
         allow_networks=settings.allow_networks,
         dedupe=order.dedupe,
         cache=settings.cache,
+        cache_max_bytes=settings.cache_max_bytes,
         tracebacks=order.verbosity > 1,
     )
 

@@ -8,12 +8,15 @@ that came from outside: a URL or a server's words could drive the terminal. JSON
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pixmill.cli.terminal import counted, duration, printable, printable_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rich.progress import Progress as Bar
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from pixmill.batch.job import Report
     from pixmill.batch.progress import Progress
     from pixmill.errors import RunError
+    from pixmill.fetch.spill import DiskUsage
     from pixmill.record import Record
 
 
@@ -171,6 +175,22 @@ class JsonVoice:
 
     def close(self) -> None:
         """Nothing to leave."""
+
+
+def note_of_little_room(
+    max_bytes: int, disk_usage: Callable[[str], DiskUsage] = shutil.disk_usage
+) -> str | None:
+    """Word what a small temporary folder costs a run whose files have up to `max_bytes`."""
+    from pixmill.fetch.options import FetchOptions  # noqa: PLC0415  start-up needs neither
+    from pixmill.fetch.spill import SpillBudget  # noqa: PLC0415
+
+    options = FetchOptions(max_bytes=max_bytes)
+    if SpillBudget.of(options, disk_usage).limit >= options.spill_total_bytes:
+        return None
+    return (
+        f"{tempfile.gettempdir()} has little room: downloads of large images wait for each other; "
+        "name a larger folder in the variable TMPDIR"
+    )
 
 
 def progress_line(progress: Progress) -> str:

@@ -37,15 +37,21 @@ class RunWatcher:
     (KeyboardInterrupt, or death by SIGTERM); handlers are restored at the end. A signal that the
     process was started to ignore stays ignored, and outside the main thread, where Python allows no
     handlers, signals are left to the program around. `verbosity` 1 tells each failure at once, 2
-    with its traceback; 0 every hundred of them.
+    with its traceback; 0 every hundred of them. A `note` is said when a run starts, if one does.
     """
 
     def __init__(
-        self, voice: Voice, verbosity: int, clock: Callable[[], float] = time.monotonic
+        self,
+        voice: Voice,
+        verbosity: int,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        note: str | None = None,
     ) -> None:
         self._voice = voice
         self._verbosity = verbosity
         self._clock = clock
+        self._note = note
         self._untold: list[Record] = []
         self._next_progress = 0.0
         self._progress: Progress | None = None
@@ -80,6 +86,8 @@ class RunWatcher:
         """Remember the run, and say where it goes on."""
         self._run, self._progress = run, progress
         self._next_progress = self._clock() + self._every_s()
+        if self._note is not None:
+            self._voice.say("note", self._note)
         if resumed_line:
             self._voice.say("resumed", f"going on after line {resumed_line:,}", line=resumed_line)
 

@@ -140,6 +140,11 @@ class BodyWriter:
         self._written = 0
         self.size = 0
 
+    @property
+    def in_file(self) -> bool:
+        """Whether the body goes to a temporary file."""
+        return self._file is not None
+
     def expect(self, size: int) -> None:
         """Raise `TooManyBytes` where `size` bytes, claimed or counted, are above the limit."""
         if size > self._options.max_bytes:

@@ -11,8 +11,7 @@ import asyncio
 import random
 import socket
 import time
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
@@ -22,8 +21,10 @@ from yarl import URL
 
 from pixmill.errors import BlockedAddress, FetchError, FetchTimeout, HttpError, TooManyRedirects
 from pixmill.fetch.address import PRIVATE_NETWORKS
-from pixmill.fetch.body import Body, BodyWriter, MemoryBudget
+from pixmill.fetch.body import BodyWriter, MemoryBudget
+from pixmill.fetch.call import Call, Download
 from pixmill.fetch.connector import BoundedConnector
+from pixmill.fetch.deadline import Deadline
 from pixmill.fetch.failures import EXPECTED, failure_of
 from pixmill.fetch.headers import KeptHeaders
 from pixmill.fetch.hosts import Gate, HostGates
@@ -49,37 +50,6 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SUCCESSES = frozenset({200, 203})
 _OVERLOADED = frozenset({429, 503})
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """What came of a URL.
-
-    `body` is to be closed by whoever gets it, `url` the last hop's, `http_status` 200 or 203, or
-    304 with an empty body where the caller had sent a validator. `attempts` counts the tries of the
-    URL, each with all its redirects. `headers` holds what caching needs and the content type, in
-    lower-case names.
-    """
-
-    body: Body
-    url: str
-    http_status: int
-    attempts: int
-    headers: Mapping[str, str]
-
-
-@dataclass(slots=True)
-class _Call:
-    """One call of `fetch`, as far as it has come."""
-
-    headers: Mapping[str, str]
-    deadline: float
-    attempts: int = 0
-    http_status: int | None = None
-
-    @property
-    def is_conditional(self) -> bool:
-        return any(name.lower() in {"if-none-match", "if-modified-since"} for name in self.headers)
 
 
 class Fetcher:
@@ -113,10 +83,10 @@ class Fetcher:
         self.budget = MemoryBudget(options.memory_bytes)
         self.spill = SpillBudget.of(options)
         self._slots = Gate(options.fetchers)
-        self._hosts = HostGates(options.per_host)
+        self._hosts = HostGates(options.per_host, options.timeout_s)
 
     async def __aenter__(self) -> Self:
-        self._resolver = GuardedResolver(self._getaddrinfo, self._check_address)
+        self._resolver = GuardedResolver(self._getaddrinfo, self._check_address, self.options)
         self._connector = BoundedConnector(
             self._resolver,
             GuardedSockets(self._check_address),
@@ -134,7 +104,7 @@ class Fetcher:
             auto_decompress=False,
             read_bufsize=READ_BUFFER,
             timeout=aiohttp.ClientTimeout(
-                connect=self.options.connect_timeout_s, sock_read=self.options.idle_timeout_s
+                sock_connect=self.options.connect_timeout_s, sock_read=self.options.idle_timeout_s
             ),
         )
         # aiohttp would silently ask a second time after a reset, which no limit here would see.
@@ -162,9 +132,9 @@ class Fetcher:
         """
         target = parse_url(url, self._read_authority)
         timeout_s = self.options.timeout_s
-        call = _Call(headers, asyncio.get_running_loop().time() + timeout_s)
+        call = Call(headers, Deadline(timeout_s))
         try:
-            async with asyncio.timeout_at(call.deadline):
+            async with call.deadline:
                 return await self._try_repeatedly(target, call)
         except TimeoutError as error:
             raise FetchTimeout(
@@ -178,7 +148,7 @@ class Fetcher:
                 error.http_status = call.http_status
             raise
 
-    async def _try_repeatedly(self, target: Target, call: _Call) -> Download:
+    async def _try_repeatedly(self, target: Target, call: Call) -> Download:
         while True:
             try:
                 return await self._follow(target, call)
@@ -188,20 +158,15 @@ class Fetcher:
                 wait_s = backoff_s(call.attempts, self._rng)
                 if isinstance(error, HttpError) and error.retry_after_s is not None:
                     wait_s += error.retry_after_s
-                if asyncio.get_running_loop().time() + wait_s >= call.deadline:
+                if wait_s >= call.deadline.left_s:
                     raise
             await asyncio.sleep(wait_s)
 
-    async def _follow(self, target: Target, call: _Call) -> Download:
+    async def _follow(self, target: Target, call: Call) -> Download:
         """One attempt: the URL and wherever it redirects to."""
-        call.attempts += 1
         seen = {target.url}
         for hop in range(self.options.max_redirects + 1):
-            try:
-                outcome = await self._take_turn(target, call)
-            except BlockedAddress:
-                call.attempts -= hop == 0  # nothing was sent
-                raise
+            outcome = await self._take_turn(target, call, first=hop == 0)
             if isinstance(outcome, Download):
                 return outcome
             target = outcome
@@ -210,20 +175,23 @@ class Fetcher:
             seen.add(target.url)
         raise TooManyRedirects(f"more than {self.options.max_redirects} redirects")
 
-    async def _take_turn(self, target: Target, call: _Call) -> Download | Target:
+    async def _take_turn(self, target: Target, call: Call, *, first: bool) -> Download | Target:
         """Make one hop, when its server has a slot and then the fetcher.
 
-        In that order, so that whoever waits for a slow server keeps nobody else waiting.
+        In that order, so that whoever waits for a slow server keeps nobody else waiting. No time
+        runs while others are served.
         """
         if target.ip is not None:
             self._check_address(target.ip)
         host = self._hosts.get(target.origin)
         try:
-            await host.acquire(call.deadline)
+            if not host.enter():
+                await call.deadline.excuse(host.acquire_within(call.deadline.left_s))
             try:
-                await self._slots.acquire(call.deadline)
+                if not self._slots.enter():
+                    await call.excuse(host, self._slots.acquire())
                 try:
-                    return await self._ask(target, call, host)
+                    return await self._make_hop(target, call, host, first=first)
                 finally:
                     self._slots.release()
             finally:
@@ -231,7 +199,25 @@ class Fetcher:
         finally:
             self._hosts.settle(target.origin)
 
-    async def _ask(self, target: Target, call: _Call, host: HostGate) -> Download | Target:
+    async def _make_hop(
+        self, target: Target, call: Call, host: HostGate, *, first: bool
+    ) -> Download | Target:
+        """Ask, and keep the books: of attempts, and of servers that hang."""
+        call.attempts += first
+        try:
+            outcome = await self._ask(target, call, host)
+        except BlockedAddress:
+            call.attempts -= first  # nothing was sent
+            raise
+        except FetchTimeout:
+            raise
+        except FetchError:
+            host.heard()
+            raise
+        host.heard()
+        return outcome
+
+    async def _ask(self, target: Target, call: Call, host: HostGate) -> Download | Target:
         asked_at = asyncio.get_running_loop().time()
         try:
             response = await self._session.get(
@@ -243,7 +229,7 @@ class Fetcher:
         try:
             if response.status in _SUCCESSES:
                 host.went_well()
-                return await self._download(response, target, call)
+                return await self._download(response, target, call, host)
             return self._without_body(response, target, call, host, asked_at)
         except EXPECTED as error:
             raise failure_of(error, answered=True) from error
@@ -251,9 +237,9 @@ class Fetcher:
             response.release()
 
     async def _download(
-        self, response: aiohttp.ClientResponse, target: Target, call: _Call
+        self, response: aiohttp.ClientResponse, target: Target, call: Call, host: HostGate
     ) -> Download:
-        body = await read_body(response, self.new_writer())
+        body = await read_body(response, self.new_writer(), partial(call.excuse, host))
         kept = KeptHeaders(response)
         return Download(body, target.url, response.status, call.attempts, kept)
 
@@ -261,7 +247,7 @@ class Fetcher:
         self,
         response: aiohttp.ClientResponse,
         target: Target,
-        call: _Call,
+        call: Call,
         host: HostGate,
         asked_at: float,
     ) -> Download | Target:

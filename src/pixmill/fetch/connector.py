@@ -1,10 +1,12 @@
-"""The connection pool: aiohttp's, guarded, and with a bound on idle connections."""
+"""The connection pool: aiohttp's, guarded, with bounds on idle connections and on connecting."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+
+from pixmill.fetch.failures import failure_of
 
 if TYPE_CHECKING:
     import ssl
@@ -44,6 +46,13 @@ class BoundedConnector(aiohttp.TCPConnector):
     def idle(self) -> int:
         """How many connections are open and unused."""
         return sum(map(len, self._conns.values()))
+
+    async def _wrap_create_connection(self, *args: Any, **kwargs: Any) -> Any:
+        # aiohttp would give every further address of a name the whole time to connect again.
+        try:
+            return await super()._wrap_create_connection(*args, **kwargs)
+        except TimeoutError as error:
+            raise failure_of(error, answered=False) from error
 
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
         super()._release(key, protocol, should_close=should_close)

@@ -2,20 +2,33 @@
 
 A `Gate` lets so many in at once, first come, first served. A `HostGate` also narrows when its
 server answers 429 or 503 (to half, then up again by one a round of answers: AIMD, Chiu and Jain
-1989) and stays shut as long as a Retry-After asks. `HostGates` keeps state only of servers in use
-or in trouble, the latter up to a bound. Everything here lives in one event loop.
+1989), stays shut as long as a Retry-After asks, and gives up those who wait where the server gives
+nobody an answer any more. `HostGates` keeps state only of servers in use or in trouble, the latter
+up to a bound. Everything here lives in one event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from contextlib import contextmanager
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
 
-from pixmill.errors import HttpError
+from pixmill.errors import FetchTimeout, HttpError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Origin = tuple[str, str, int]
 
 MAX_TROUBLED_HOSTS = 4096
+
+
+class _Waiter(NamedTuple):
+    turn: asyncio.Future[None]
+    since: float
+    left_s: float
 
 
 class Gate:
@@ -24,28 +37,36 @@ class Gate:
     def __init__(self, limit: int) -> None:
         self.limit: float = limit
         self.active = 0
-        self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
+        self._waiting: deque[_Waiter] = deque()
 
     @property
     def idle(self) -> bool:
         """Whether nobody is in and nobody waits."""
         return not self.active and not self._waiting
 
-    async def acquire(self, deadline: float) -> None:
-        """Wait for a turn; give it back with `release`. `deadline` is a time of the event loop."""
-        if not self._waiting and self._is_open():
-            self.active += 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = (turn, deadline)
-        self._waiting.append(entry)
+    def enter(self) -> bool:
+        """Take a turn if there is one now; give it back with `release`."""
+        if self._waiting or not self._is_open():
+            return False
+        self.active += 1
+        return True
+
+    async def acquire(self) -> None:
+        """Wait for a turn; give it back with `release`."""
+        if not self.enter():
+            await self._wait(inf)
+
+    async def _wait(self, left_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(loop.create_future(), loop.time(), left_s)
+        self._waiting.append(waiter)
         try:
-            await turn
+            await waiter.turn
         except asyncio.CancelledError:
-            if not turn.cancelled() and turn.exception() is None:
+            if not waiter.turn.cancelled() and waiter.turn.exception() is None:
                 self.release()
-            elif entry in self._waiting:
-                self._waiting.remove(entry)
+            elif waiter in self._waiting:
+                self._waiting.remove(waiter)
             raise
 
     def release(self) -> None:
@@ -58,18 +79,26 @@ class Gate:
 
     def _admit(self) -> None:
         while self._waiting and self._is_open():
-            turn, _ = self._waiting.popleft()
+            turn = self._waiting.popleft().turn
             if not turn.done():  # else canceled, its task has only not run yet
                 self.active += 1
                 turn.set_result(None)
 
 
 class HostGate(Gate):
-    """The gate to one server, which learns from its answers."""
+    """The gate to one server, which learns from its answers.
 
-    def __init__(self, limit: int) -> None:
+    Who waits is given up after `patience_s` in which the server has answered nobody: to wait behind
+    others is no fault, but behind a server that hangs all of them would wait in turn.
+    """
+
+    def __init__(self, limit: int, patience_s: float) -> None:
         super().__init__(limit)
         self._most = limit
+        self._patience_s = patience_s
+        self._heard_at = float("-inf")
+        self._blameless = 0
+        self._losing_patience: asyncio.TimerHandle | None = None
         self._narrowed_at = float("-inf")
         self._opens_at = float("-inf")
         self._opening: asyncio.TimerHandle | None = None
@@ -80,13 +109,41 @@ class HostGate(Gate):
         """Whether there is something to remember once it is idle."""
         return self.limit < self._most or self._opens_at > asyncio.get_running_loop().time()
 
-    async def acquire(self, deadline: float) -> None:
-        """Wait as in `Gate`; `HttpError` at once where the server's pause outlasts the deadline."""
-        if self._opens_at >= deadline:
+    async def acquire_within(self, left_s: float) -> None:
+        """Wait as in `acquire`; `HttpError` where the server's pause outlasts the seconds left.
+
+        `FetchTimeout` where the server has answered nobody for too long. Neither is worth a retry.
+        """
+        if self.enter():
+            return
+        now = asyncio.get_running_loop().time()
+        if self._opens_at >= now + left_s:
             raise self._pause_is_too_long()
-        if self._opening is None and self._opens_at > asyncio.get_running_loop().time():
+        if self._opening is None and self._opens_at > now:
             self._schedule_opening()
-        await super().acquire(deadline)
+        if self._losing_patience is None:
+            self._schedule_impatience(now)
+        await self._wait(left_s)
+
+    def heard(self) -> None:
+        """Take note that the server has answered somebody, well or not."""
+        self._heard_at = asyncio.get_running_loop().time()
+
+    def rest(self) -> None:
+        """Stop the clock: nobody waits any more."""
+        if self._losing_patience is not None:
+            self._losing_patience.cancel()
+            self._losing_patience = None
+
+    @contextmanager
+    def blameless(self) -> Iterator[None]:
+        """Let a holder wait for what is not this server's fault."""
+        self._blameless += 1
+        try:
+            yield
+        finally:
+            self._blameless -= 1
+            self.heard()
 
     def went_well(self) -> None:
         """Widen a little: the server answered as it should."""
@@ -124,13 +181,42 @@ class HostGate(Gate):
     def _reopen(self) -> None:
         self._opening = None
         self._opens_at = float("-inf")
+        self.heard()  # it asked for this silence
         self._admit()
 
     def _turn_away_the_late(self) -> None:
-        for turn, deadline in list(self._waiting):
-            if deadline <= self._opens_at and not turn.done():
-                self._waiting.remove((turn, deadline))
-                turn.set_exception(self._pause_is_too_long())
+        pause_s = self._opens_at - asyncio.get_running_loop().time()
+        for waiter in list(self._waiting):
+            if waiter.left_s <= pause_s:
+                self._turn_away(waiter, self._pause_is_too_long())
+
+    def _turn_away(self, waiter: _Waiter, error: HttpError | FetchTimeout) -> None:
+        self._waiting.remove(waiter)
+        if not waiter.turn.done():  # else canceled, its task has only not run yet
+            waiter.turn.set_exception(error)
+
+    def _schedule_impatience(self, since: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._losing_patience = loop.call_at(since + self._patience_s, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        """Give up who has waited for too long, and come back for the others."""
+        self._losing_patience = None
+        now = asyncio.get_running_loop().time()
+        quiet_since = now if self._blameless else max(self._heard_at, self._opens_at)
+        while self._waiting:
+            since = max(self._waiting[0].since, quiet_since)
+            if since + self._patience_s > now:
+                self._schedule_impatience(since)
+                return
+            self._turn_away(self._waiting[0], self._hangs())
+
+    def _hangs(self) -> FetchTimeout:
+        error = FetchTimeout(
+            f"the server answered nobody for {self._patience_s:g} s, and it was not asked"
+        )
+        error.retryable = False
+        return error
 
     def _pause_is_too_long(self) -> HttpError:
         error = HttpError(
@@ -144,8 +230,9 @@ class HostGate(Gate):
 class HostGates:
     """The gate of each server; a gate is forgotten once it is idle and its server well."""
 
-    def __init__(self, per_host: int) -> None:
+    def __init__(self, per_host: int, patience_s: float) -> None:
         self._per_host = per_host
+        self._patience_s = patience_s
         self._gates: OrderedDict[Origin, HostGate] = OrderedDict()
         self._troubled: OrderedDict[Origin, HostGate] = OrderedDict()
 
@@ -156,7 +243,7 @@ class HostGates:
         """Return the gate of a server. Whoever got it calls `settle` when done with it."""
         gate = self._gates.get(origin)
         if gate is None:
-            gate = self._troubled.pop(origin, None) or HostGate(self._per_host)
+            gate = self._troubled.pop(origin, None) or HostGate(self._per_host, self._patience_s)
             self._gates[origin] = gate
         return gate
 
@@ -166,6 +253,7 @@ class HostGates:
         if gate is None or not gate.idle:
             return
         del self._gates[origin]
+        gate.rest()
         if gate.troubled:
             self._troubled[origin] = gate
             if len(self._troubled) > MAX_TROUBLED_HOSTS:

@@ -1,16 +1,14 @@
 """The guard between names and sockets: a resolver and a socket factory for aiohttp's connector.
 
-The resolver refuses a name if any of its answers is blocked. The factory asks again for the very
-address that is about to be connected to, which also covers address literals, since those skip
-resolvers. A refusal is `BlockedAddress`, no OSError, so that nobody takes it for a failed address
-and tries the next.
+The resolver refuses a name if any of its answers is blocked; which lookup runs when is settled in
+`lookups.py`. The factory asks again for the very address that is about to be connected to, which
+also covers address literals, since those skip resolvers. A refusal is `BlockedAddress`, no OSError,
+so that nobody takes it for a failed address and tries the next.
 """
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,6 +17,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from pixmill.errors import BlockedAddress, DnsFailed
 from pixmill.fetch.address import refusal
+from pixmill.fetch.lookups import Lookups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     from aiohappyeyeballs import AddrInfoType
 
     from pixmill.fetch.address import IPAddress, IPNetwork
+    from pixmill.fetch.options import FetchOptions
 
-LOOKUP_THREADS = 16
 MAX_ANSWERS = 16
 
 _DOES_NOT_EXIST = {socket.EAI_NONAME, socket.EAI_NODATA}
@@ -47,12 +46,19 @@ class GetAddrInfo(Protocol):
 
 
 class GuardedResolver(AbstractResolver):
-    """Looks names up in a few threads of its own and refuses the names it must."""
+    """Looks names up, a thread for each request under way, and refuses the names it must."""
 
-    def __init__(self, getaddrinfo: GetAddrInfo, check: Callable[[IPAddress], None]) -> None:
+    def __init__(
+        self,
+        getaddrinfo: GetAddrInfo,
+        check: Callable[[IPAddress], None],
+        options: FetchOptions,
+    ) -> None:
         self._getaddrinfo = getaddrinfo
         self._check = check
-        self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="pixmill-dns")
+        self._lookups = Lookups(
+            self._look_up, threads=options.fetchers, timeout_s=options.connect_timeout_s
+        )
 
     async def resolve(
         self,
@@ -65,9 +71,7 @@ class GuardedResolver(AbstractResolver):
         IPv4 first and one after another stands in for happy eyeballs, whose racing tasks lose the
         factory's refusal; the rare server with a broken IPv4 and a good IPv6 costs a retry.
         """
-        answers = await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._look_up, host, port
-        )
+        answers = await self._lookups.get(host, port)
         addresses = list(dict.fromkeys((kind, str(sockaddr[0])) for kind, *_, sockaddr in answers))
         for _, address in addresses:
             self._check(_ip(address))
@@ -85,8 +89,8 @@ class GuardedResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Start no further lookup; those under way end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Begin no further lookup; those under way end by themselves."""
+        self._lookups.close()
 
     def _look_up(self, host: str, port: int) -> Sequence[tuple[Any, ...]]:
         # RFC 6761, section 6.3: all under localhost is this machine, whatever DNS says.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from importlib import metadata
 from typing import Any
 
@@ -17,13 +18,16 @@ _LOADERS = (
     "VipsForeignLoadTiffSource",
     "VipsForeignLoadWebpSource",
 )
+_DIGITS = re.compile(r"\d+")
+_WARNINGS: set[str] = set()
 
 
 @functools.cache
 def locked_down() -> Any:
     """Import pyvips with one thread, no cache of operations, and no loader but those listed."""
-    # what libvips warns of is no error, and no news either
-    logging.getLogger("pyvips").setLevel(logging.CRITICAL)
+    log = logging.getLogger("pyvips")
+    log.setLevel(logging.WARNING)
+    log.addFilter(_hear)
     import pyvips  # noqa: PLC0415 - see the module's docstring
 
     pyvips.operation_block_set("VipsForeignLoad", True)  # noqa: FBT003 - pyvips' own signature
@@ -40,6 +44,22 @@ def complaints() -> str:
     said = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer()).decode(errors="replace")
     pyvips.vips_lib.vips_error_clear()
     return str(said)
+
+
+def warnings() -> frozenset[str]:
+    """Take what libvips has logged since the last call, digits left out; one log for all threads.
+
+    Here is what libtiff warns of, whatever it concerns: odd tags as well as missing data.
+    """
+    said = frozenset(_WARNINGS)
+    _WARNINGS.clear()
+    return said
+
+
+def _hear(record: logging.LogRecord) -> bool:
+    """Keep a record, once for all lines of a picture, and let none through: it is no news."""
+    _WARNINGS.add(_DIGITS.sub("", record.getMessage()))
+    return False
 
 
 def libvips_origin() -> tuple[str, bool]:

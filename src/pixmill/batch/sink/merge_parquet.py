@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Self
 import pyarrow.parquet as pq
 
 from pixmill.batch.sink.finished import Rows, cannot_read, misfit
-from pixmill.batch.sink.parquet_file import table_schema, table_writer, to_lines, write_group
+from pixmill.batch.sink.parquet_file import (
+    READ_ERRORS,
+    table_schema,
+    table_writer,
+    to_lines,
+    write_group,
+)
 from pixmill.batch.sink.parquet_part import Group
 
 if TYPE_CHECKING:
@@ -28,8 +34,10 @@ class ParquetRows(Rows):
     def __enter__(self) -> Self:
         try:
             # Not memory-mapped and read through a small buffer: a column is never held whole.
-            self._file = pq.ParquetFile(self._path, buffer_size=_BUFFER_BYTES)
-        except (OSError, ValueError) as error:
+            self._file = pq.ParquetFile(
+                self._path, buffer_size=_BUFFER_BYTES, page_checksum_verification=True
+            )
+        except READ_ERRORS as error:
             raise cannot_read(self._path, error) from error
         try:
             if not self._file.schema_arrow.equals(table_schema()):
@@ -47,7 +55,7 @@ class ParquetRows(Rows):
     def _row(self) -> str:
         try:
             return next(self._lines, "")
-        except (OSError, ValueError, TypeError) as error:
+        except (*READ_ERRORS, TypeError) as error:
             raise cannot_read(self._path, error) from error
 
     def _read(self) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""The Parquet table: parts of 65,536 rows (`part_rows`) beside the output, joined at the end.
+"""The Parquet table: parts of at most 65,536 rows beside the output, joined at the end.
+
+A part has fewer rows where they are many colors each, and ends early where they are long: that is
+in `parquet_part`.
 
 A Parquet file has no durable prefix to cut back to, so the rows that do not fill a part yet stand
 in a text file, its tail, in the form of the JSONL table. That makes any moment a commit, as for the
@@ -9,8 +12,8 @@ same bytes. In the folder `o.parquet.parts`:
     tail-00001.jsonl     the rows of the part that is not full
 
 Joining reads one part after the other into one row group each, so that memory is that of a part.
-Owns that folder; the file's format is in `parquet_file`, where a part ends in `parquet_part`. Needs
-pyarrow (the `parquet` extra); `table` imports this module only where it is chosen.
+Owns that folder; the file's format is in `parquet_file`. Needs pyarrow (the `parquet` extra);
+`table` imports this module only where it is chosen.
 """
 
 from __future__ import annotations

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# What reading a file that is damaged raises: pyarrow has no one class for it.
+READ_ERRORS = (OSError, ValueError, pa.ArrowException)
+
 
 def table_schema() -> pa.Schema:
     """Give the columns of the table, which are documented for users and only ever added to."""
@@ -64,10 +67,13 @@ def to_lines(batch: pa.RecordBatch) -> Iterator[str]:
 def table_writer(path: Path) -> Iterator[pq.ParquetWriter]:
     """Open the file `path` for row groups; after the block it is complete and synced.
 
-    It is compressed by zstd; equal row groups give equal bytes. Raises OutputError.
+    It is compressed by zstd, its pages have checksums, and equal row groups give equal bytes.
+    Raises OutputError.
     """
     with output_errors(path), path.open("wb") as file:
-        writer = pq.ParquetWriter(file, table_schema(), compression="zstd")
+        writer = pq.ParquetWriter(
+            file, table_schema(), compression="zstd", write_page_checksum=True
+        )
         try:
             yield writer
             writer.close()
@@ -92,9 +98,19 @@ def write_group(writer: pq.ParquetWriter, table: pa.Table) -> None:
 
 
 def read_part(path: Path) -> pa.Table:
-    """Read a file of one row group whole; ResumeRefused where it is none any more."""
+    """Read a file of one row group whole; ResumeRefused where it is not as it was written."""
     try:
-        with output_errors(path), pq.ParquetFile(path) as file:
-            return file.read(use_threads=False)
-    except pa.ArrowInvalid as error:
-        raise ResumeRefused(f"{path} was changed since; --overwrite starts anew") from error
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table, rows = file.read(use_threads=False), file.metadata.num_rows
+    except READ_ERRORS as error:
+        raise _changed(path, str(error).partition("\n")[0]) from error
+    # Only pages have checksums: a damaged footer may name other columns, or fewer rows of a group.
+    if not table.schema.equals(table_schema()) or table.num_rows != rows:
+        raise _changed(path, "its columns or rows are others")
+    return table
+
+
+def _changed(path: Path, cause: str) -> ResumeRefused:
+    return ResumeRefused(
+        f"{path} was changed since, or its disk fails: {cause}; --overwrite starts anew"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from pixmill.batch.source.entry import decode, make_item, shorten, value_text
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from pixmill.batch.source.entry import SourceOptions
     from pixmill.batch.source.listfile import ListFile
     from pixmill.record import Item
+
+# Far below what the interpreter can parse and write again: that bound moves with the depth of
+# calls, so a line near it would be one item in one run and another in the next.
+_MOST_NESTED = 200
+_TOO_DEEP = f"the line nests more than {_MOST_NESTED} levels deep"
+# A text, closed or not, with what it holds; or a bracket that counts.
+_TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]')
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 class JsonLines(ListReader):
@@ -38,7 +47,9 @@ class JsonLines(ListReader):
 
     def _item(self, line: int, offset: int, raw: bytes, *, cut: bool) -> Item:
         text, error = decode(raw, cut=cut, options=self._options)
-        value = None if cut else self._value(text)
+        if error is None and _nests_too_deeply(text):
+            error = _TOO_DEEP
+        value = None if cut or error is _TOO_DEEP else self._value(text)
         url = value.get(self._key) if isinstance(value, dict) else value
         if not isinstance(url, str):
             url = shorten(text)
@@ -55,9 +66,19 @@ class JsonLines(ListReader):
     def _value(self, text: str) -> object:
         try:
             return self._parse(text)
-        except (ValueError, RecursionError):
-            # Both mean: no JSON that can be used, which the entry's error then says.
+        except ValueError:  # no JSON, which the entry's error then says
             return None
+
+
+def _nests_too_deeply(text: str) -> bool:
+    if text.count("[") + text.count("{") <= _MOST_NESTED:
+        return False
+    depth = 0
+    for token in _TEXT_OR_BRACKET.finditer(text):
+        depth += _STEPS.get(token[0], 0)
+        if depth > _MOST_NESTED:
+            return True
+    return False
 
 
 def _encodable(text: str) -> str:

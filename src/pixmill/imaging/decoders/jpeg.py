@@ -1,7 +1,7 @@
 """JPEG: simplejpeg for ordinary images, libvips for large ones, Pillow where either balks.
 
 All of them are libjpeg-turbo with its default transform and upsampling, so their pixels are equal.
-What they disagree on is which files are whole; `read_ending` settles that.
+What they disagree on is which files are whole; `read_ending` and `lacks_pixels` settle that.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from pixmill.errors import CorruptImage, OutOfMemory
 from pixmill.imaging.decoders import pillow, vips
-from pixmill.imaging.formats.jpeg_ending import Ending, read_ending
+from pixmill.imaging.decoders.jpeg_witness import lacks_pixels
+from pixmill.imaging.formats.jpeg_ending import read_ending
 from pixmill.imaging.pixels import Pixels
 from pixmill.imaging.vips import complaints
 
@@ -20,24 +21,27 @@ if TYPE_CHECKING:
     from pixmill.imaging.header import Header
 
 _EOI = b"\xff\xd9"
+_LACKING = "the JPEG lacks pixel data"
 
 
 def decode(data: memoryview, header: Header) -> Iterator[Pixels]:
     """Decode a JPEG by the way its header calls for."""
-    if header.channels == 4:
-        yield from _by_pillow(data, header)
-    elif header.strips and header.variant != "lossless":
+    if header.strips and header.channels < 4 and header.variant != "lossless":
         yield from _in_strips(data, header)
+        return
+    complaint = ""
+    try:
+        pixels = _by_simplejpeg(data, header)
+    except ValueError as error:
+        complaint = str(error)
+    if not complaint and header.channels < 4:
+        yield pixels
+        return
+    if complaint:
+        data = _examined(data, header, complaint)
     else:
-        complaint = ""
-        try:
-            pixels = _by_simplejpeg(data, header)
-        except ValueError as error:
-            complaint = str(error)
-        if complaint:
-            yield from _second_opinion(data, header, complaint)
-        else:
-            yield pixels
+        del pixels  # Pillow is about to hold as many
+    yield from pillow.decode(data, header)
 
 
 def _by_simplejpeg(data: memoryview, header: Header) -> Pixels:
@@ -51,58 +55,35 @@ def _by_simplejpeg(data: memoryview, header: Header) -> Pixels:
     return Pixels(simplejpeg.decode_jpeg(data, colors, fastdct=False, fastupsample=False), None)
 
 
-def _second_opinion(data: memoryview, header: Header, complaint: str) -> Iterator[Pixels]:
-    """Give what simplejpeg refuses to Pillow, unless pixel data are missing.
+def _examined(data: memoryview, header: Header, complaint: str) -> memoryview:
+    """Make what simplejpeg refuses ready for Pillow, unless pixel data are missing.
 
     Pillow would not notice where a file was cut and given an end marker, and would refuse one that
     lacks nothing but that marker.
     """
     if "memory" in complaint.lower():
         raise OutOfMemory(f"the JPEG decoder says: {complaint}")
-    ending = read_ending(data)
-    if not ending.has_eoi:
-        data = _ended(data, ending)
-        try:
-            pixels = _by_simplejpeg(data, header)
-        except ValueError as error:
-            complaint = str(error)
-        else:
-            yield pixels
-            return
-    if _ran_out(complaint) and not ending.has_stray_marker:
-        raise CorruptImage("the JPEG lacks pixel data")
-    yield from pillow.decode(data, header)
-
-
-def _by_pillow(data: memoryview, header: Header) -> Iterator[Pixels]:
-    ending = read_ending(data)
-    if not ending.has_eoi:
-        data = _ended(data, ending)
-        try:
-            _by_simplejpeg(data, header)
-        except ValueError as error:
-            if _ran_out(str(error)):
-                raise CorruptImage("the JPEG lacks pixel data") from error
-    yield from pillow.decode(data, header)
+    data = _ended(data)
+    if lacks_pixels(data, header):
+        raise CorruptImage(_LACKING)
+    return data
 
 
 def _in_strips(data: memoryview, header: Header) -> Iterator[Pixels]:
-    ending = read_ending(data)
-    if not ending.has_eoi:
-        data = _ended(data, ending)
+    data = _ended(data)
+    complained = False
     for pixels in vips.strips(data, header, "jpegload_source"):
-        if _ran_out(complaints()) and not ending.has_stray_marker:
-            raise CorruptImage("the JPEG lacks pixel data")
+        complained |= bool(complaints())
         yield pixels
+    if complained and lacks_pixels(data, header):
+        raise CorruptImage(_LACKING)
 
 
-def _ended(data: memoryview, ending: Ending) -> memoryview:
-    """Copy the file with the end marker that it lacks, if that is all that it lacks."""
+def _ended(data: memoryview) -> memoryview:
+    """Give the file, or a copy with the end marker that it lacks, if that is all that it lacks."""
+    ending = read_ending(data)
+    if ending.has_eoi:
+        return data
     if not ending.complete:
         raise CorruptImage("the JPEG is cut off")
     return memoryview(b"".join((data, _EOI)))
-
-
-def _ran_out(complaint: str) -> bool:
-    """Whether libjpeg's words mean missing data: JWRN_HIT_MARKER, or JWRN_MUST_RESYNC at EOI."""
-    return "premature end of data segment" in complaint or "found marker 0xd9 instead" in complaint

@@ -91,7 +91,7 @@ def _as_stored(image: Image, header: Header) -> Image:
         "2": Transpose.FLIP_LEFT_RIGHT, "3": Transpose.ROTATE_180, "4": Transpose.FLIP_TOP_BOTTOM,
         "5": Transpose.TRANSPOSE, "6": Transpose.ROTATE_90, "7": Transpose.TRANSVERSE,
         "8": Transpose.ROTATE_270,
-    }.get(header.variant.removeprefix("orientation "))  # fmt: skip
+    }.get(header.variant.rpartition("orientation ")[2])  # fmt: skip
     return image if undo is None else image.transpose(undo)
 
 

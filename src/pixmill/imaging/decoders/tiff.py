@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pixmill.errors import CorruptImage
 from pixmill.imaging.decoders import pillow, vips
+from pixmill.imaging.vips import warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,9 +14,24 @@ if TYPE_CHECKING:
     from pixmill.imaging.header import Header
     from pixmill.imaging.pixels import Pixels
 
+# libtiff makes up what JPEG and fax data lack, and warns; of odd tags it warns as well. Any word of
+# libjpeg counts: it tells its first warning only, which may hide that data are missing.
+_MADE_UP = ("Corrupt JPEG data", "Premature EOL", "Premature EOF")
+
 
 def decode(data: memoryview, header: Header) -> Iterator[Pixels]:
     """Decode the first page."""
-    if header.whole:
-        return pillow.decode(data, header)
-    return vips.strips(data, header, "tiffload_source")
+    if not header.whole:
+        yield from _in_strips(data, header)
+        return
+    if header.variant.startswith("jpeg"):
+        for _ in _in_strips(data, header):  # Pillow would not tell of missing data
+            pass
+    yield from pillow.decode(data, header)
+
+
+def _in_strips(data: memoryview, header: Header) -> Iterator[Pixels]:
+    for pixels in vips.strips(data, header, "tiffload_source"):
+        if any(words in warning for warning in warnings() for words in _MADE_UP):
+            raise CorruptImage("the TIFF lacks pixel data")
+        yield pixels

@@ -9,7 +9,7 @@ import numpy as np
 from pixmill.errors import CorruptImage, OutOfMemory
 from pixmill.imaging.header import strip_rows
 from pixmill.imaging.pixels import Pixels, from_samples
-from pixmill.imaging.vips import complaints, locked_down
+from pixmill.imaging.vips import complaints, locked_down, warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,21 +31,24 @@ def decode_webp(data: memoryview, header: Header) -> Iterator[Pixels]:
     return strips(data, header, "webpload_source")
 
 
-def strips(data: memoryview, header: Header, loader: str) -> Iterator[Pixels]:
-    """Decode by the named loader: at once, or in strips where the header says so.
+def strips(data: memoryview, header: Header, loader: str, **options: bool) -> Iterator[Pixels]:
+    """Decode by the named loader, with its options: at once, or in strips where the header says so.
 
     Strips are cropped one after the other, each time with an empty cache of rows, so that they must
     begin where the cache's blocks do. Where the header knows of no such rows, they are fetched from
     one region, and libvips keeps some two thousand rows.
 
     Raises `CorruptImage` or `OutOfMemory`, with libvips' words as cause. What it merely warns of,
-    `pixmill.imaging.vips.complaints` tells after each strip.
+    `complaints` and `warnings` of `pixmill.imaging.vips` tell after each strip.
     """
     pyvips = locked_down()
     complaints()
+    warnings()
     try:
         source = pyvips.Source.new_from_memory(data)
-        image = pyvips.Operation.call(loader, source, access="sequential", fail_on="error")
+        image = pyvips.Operation.call(
+            loader, source, access="sequential", fail_on="error", **options
+        )
         if (image.width, image.height) != (header.width, header.height):
             raise CorruptImage("the decoder finds another size than the header promises")
         if not header.strips:

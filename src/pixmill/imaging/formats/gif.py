@@ -8,7 +8,7 @@ from pixmill.errors import CorruptImage
 from pixmill.imaging.header import MIB, Header, is_large, strip_rows
 
 _MAX_BLOCKS = 100_000  # with their sub-blocks, of up to 255 bytes each
-_IMAGE, _EXTENSION = 0x2C, 0x21
+_IMAGE, _EXTENSION, _PADDING = 0x2C, 0x21, 0x00
 
 
 def read_header(data: memoryview) -> Header:
@@ -44,6 +44,8 @@ def _first_frame(data: memoryview, at: int) -> tuple[int, int, int, int]:
         elif first == _EXTENSION:
             in_extension = True
             at += 2
+        elif first == _PADDING:  # belongs nowhere; some writers put it between blocks
+            at += 1
         else:
             break
     raise CorruptImage("the GIF has no frame")

@@ -6,23 +6,11 @@ they do not tell at all.
 
 from __future__ import annotations
 
-import re
 import struct
 from dataclasses import dataclass
 
 from pixmill.errors import CorruptImage
-from pixmill.imaging.formats.jpeg import (
-    DRI,
-    EOI,
-    FRAMES,
-    PROGRESSIVE,
-    SEGMENTS,
-    SOS,
-    scan_end,
-    segments,
-)
-
-_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+from pixmill.imaging.formats.jpeg import EOI, FRAMES, PROGRESSIVE, SOS, segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,45 +18,39 @@ class Ending:
     """How the scans of a file end.
 
     `has_eoi`: an end marker follows the last scan. `complete`: the scan headers have announced
-    every component's coefficients to their last bit. `has_stray_marker`: within a scan stands a
-    marker that does not belong there, so that pixel data follow what a decoder takes for their end.
+    every component's coefficients to their last bit.
     """
 
     has_eoi: bool
     complete: bool
-    has_stray_marker: bool
 
 
 def read_ending(data: memoryview) -> Ending:
     """Walk all segments and scans. Cost: one pass over the bytes by a regular expression."""
     walk = _Walk()
     try:
-        for marker, start, end in segments(data, len(data)):
-            walk.note(data, marker, start, end)
+        for marker, start, _ in segments(data, len(data)):
+            walk.note(data, marker, start)
     except (struct.error, IndexError, CorruptImage):  # the file is cut within a segment
-        return Ending(has_eoi=False, complete=False, has_stray_marker=walk.has_stray_marker)
+        return Ending(has_eoi=False, complete=False)
     complete = bool(walk.to_come) and not any(any(bits) for bits in walk.to_come.values())
-    return Ending(walk.has_eoi, complete, walk.has_stray_marker)
+    return Ending(walk.has_eoi, complete)
 
 
 class _Walk:
     """What was seen so far; `to_come` are each component's coefficient bits not yet sent."""
 
     def __init__(self) -> None:
-        self.has_eoi = self.has_stray_marker = self._progressive = False
+        self.has_eoi = self._progressive = False
         self.to_come: dict[int, list[int]] = {}
-        self._restart_interval = 0
 
-    def note(self, data: memoryview, marker: int, start: int, end: int) -> None:
+    def note(self, data: memoryview, marker: int, start: int) -> None:
         if marker in FRAMES:
             self._progressive = marker in PROGRESSIVE
             components = (data[start + 6 + 3 * i] for i in range(data[start + 5]))
             self.to_come = {component: [1] * 64 for component in components}
-        elif marker == DRI:
-            (self._restart_interval,) = struct.unpack_from(">H", data, start)
         elif marker == SOS:
             self._note_scan(data, start)
-            self._note_stray_markers(data, end)
         elif marker == EOI:
             self.has_eoi = True
 
@@ -83,11 +65,3 @@ class _Walk:
             bits = self.to_come.get(data[start + 1 + 2 * i])
             if bits is not None and first <= last:
                 bits[first : last + 1] = [approximation & 15] * (last + 1 - first)
-
-    def _note_stray_markers(self, data: memoryview, scan_start: int) -> None:
-        end = scan_end(data, scan_start)
-        following = data[end + 1] if end + 1 < len(data) else EOI
-        if following != EOI and following not in SEGMENTS:
-            self.has_stray_marker = True
-        if not self._restart_interval and _RESTART.search(data, scan_start, end):
-            self.has_stray_marker = True

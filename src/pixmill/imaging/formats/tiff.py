@@ -107,7 +107,10 @@ class _Page:
         return self.photometric != _YCBCR or self.compression == _JPEG_COMPRESSION
 
     def variant(self) -> str:
-        return "" if self.streams() else f"orientation {self.orientation}"
+        """Say what matters where Pillow decodes: whether data are JPEG's, and the orientation."""
+        if self.streams():
+            return ""
+        return f"{'jpeg ' * (self.compression == _JPEG_COMPRESSION)}orientation {self.orientation}"
 
     def block_rows(self) -> int:
         """Rows at which libvips can begin anew, 0 where it has blocks of rows of its own."""

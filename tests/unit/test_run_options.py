@@ -1,0 +1,42 @@
+"""Settings reach the run that they are for."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from ipaddress import ip_network
+from pathlib import Path
+
+from pixmill.batch.options import RunOptions
+from pixmill.cli.order import Order
+from pixmill.cli.run_options import run_options
+from pixmill.settings import Settings
+
+RENAMED = {
+    "memory": "memory_bytes",
+    "timeout": "timeout_s",
+    "connect_timeout": "connect_timeout_s",
+    "idle_timeout": "idle_timeout_s",
+    "decode_timeout": "decode_timeout_s",
+}
+TOLD_TO_OTHERS = {"log_format"}
+IN_LIMITS = {"max_pixels", "max_side"}
+CHANGED = {
+    "fetchers": 7, "per_host": 3, "workers": 1, "queue": 11, "memory": 2**31, "timeout": 5.0,
+    "connect_timeout": 2.0, "idle_timeout": 3.0, "retries": 9, "max_redirects": 1,
+    "user_agent": "me", "contact": "us", "allow_private": True,
+    "allow_networks": (ip_network("10.0.0.0/8"),), "max_bytes": 12345, "max_pixels": 99,
+    "max_side": 98, "decode_timeout": 4.0, "cache": Path("kept"), "cache_max_bytes": 2**25,
+    "log_format": "json",
+}  # fmt: skip
+
+
+def test_every_setting_reaches_the_run():
+    assert set(CHANGED) == set(Settings.model_fields)
+    options = run_options(Order(inputs=("a",)), Settings(**CHANGED), wants_md5=False)
+    names = {field.name for field in fields(RunOptions)}
+    for name, value in CHANGED.items():
+        if name in IN_LIMITS:
+            assert getattr(options.limits, name) == value
+        elif name not in TOLD_TO_OTHERS:
+            assert RENAMED.get(name, name) in names
+            assert getattr(options, RENAMED.get(name, name)) == value, name
