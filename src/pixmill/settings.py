@@ -114,7 +114,10 @@ class Settings(BaseSettings):
     queue: int = Field(256, ge=1, le=100_000, description="images in the pipeline at once")
     memory: Size = Field(2**30, ge=1, description="cap on memory of the whole process tree")
     timeout: float = Field(
-        60.0, gt=0, le=86_400, description="deadline of a URL over all attempts and pauses, without waits for its turn"
+        60.0,
+        gt=0,
+        le=86_400,
+        description="deadline of a URL over all attempts, less waits for its turn",
     )
     connect_timeout: float = Field(10.0, gt=0, le=86_400, description="deadline of one connection")
     idle_timeout: float = Field(
