@@ -31,7 +31,7 @@ READ_OR_REFUSED = re.compile("mine|the palette 'mine' can not be read: .+")
         (b"red,#F00\nr\x00d,#F00", r"line 2: a color's name is one line of text, without the ch"),
         (b"x" * 1001 + b",#F00", "line 1: a color's name has 1 to 1,000 characters, not 1,001"),
         (b"red,#F00," + b"1" * 1001, "line 1: a color's id has 1 to 1,000"),
-        (b"x" * 200_000 + b",#F00", "line 1: it is no CSV: field larger than field limit"),
+        (b"x" * 200_000 + b",#F00", "line 1: it has more than 10,000 characters"),
         (b"\n" * (2 * MANY), "it has more than 2,000,000 lines"),
         (b"GIMP Palette\n255 0 red\n", "line 2: '255 0 red' is not red, green, blue and a name"),
         (b"GIMP Palette\n\n256 0 0 red\n", "line 3: a color is three integers of 0 to 255"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pixmill.color.palette import Entry, Palette
 
+_MAX_LINE_CHARS = 10_000  # names and ids are shorter, and csv's own limit is the whole process's
 _HEADERS = (["name", "hex"], ["name", "hex", "id"])
 
 
@@ -32,6 +33,8 @@ def read(data: bytes) -> Iterator[Entry]:
 
 
 def _fields(number: int, line: str) -> list[str]:
+    if len(line) > _MAX_LINE_CHARS:
+        raise UsageError(f"line {number}: it has more than {_MAX_LINE_CHARS:,} characters")
     # A name has no line end, so each line is a row of its own: an open quote ends with its line.
     try:
         return next(csv.reader([line], strict=True)) if line.strip() else []
