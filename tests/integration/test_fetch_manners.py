@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 
 import pytest
 
 from pixmill.errors import FetchError
 from pixmill.fetch.client import Fetcher
 from tests import origin as o
-from tests.integration.fetching import BODY, assert_nothing_held, fetch, options
+from tests.integration.fetching import BODY, NoJitter, assert_nothing_held, fetch, options
 
 
 class TestManners:
@@ -112,6 +114,20 @@ class TestManners:
         assert sum(error.attempts for error in errors) == len(origin.requests)
         assert len(origin.requests) <= 4, "two at first, and two whose turn came as these ended"
         assert "answered nobody for 0.3 s" in str(errors[-1])
+
+    async def test_whoever_waits_behind_a_name_that_does_not_resolve_is_given_up(self):
+        def slow(host, port, **_):
+            asked.append(host)
+            time.sleep(0.2)
+            raise socket.gaierror(socket.EAI_AGAIN, "try again")
+
+        asked = []
+        limits = options(retries=1, per_host=1, timeout_s=0.5)
+        async with Fetcher(limits, rng=NoJitter(), getaddrinfo=slow) as fetcher:
+            fetches = [fetcher.fetch(f"http://dead.example/{number}") for number in range(30)]
+            errors = await asyncio.gather(*fetches, return_exceptions=True)
+        assert {error.code for error in errors} == {"dns_failed", "timeout"}
+        assert len(asked) < 10
 
     async def test_a_url_that_waits_for_its_server_takes_no_slot_from_others(self, origin):
         origin.on("/slow", o.hang())

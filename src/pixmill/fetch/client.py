@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Self
 import aiohttp
 from yarl import URL
 
-from pixmill.errors import BlockedAddress, FetchError, FetchTimeout, HttpError, TooManyRedirects
+from pixmill.errors import (
+    BlockedAddress,
+    ConnectFailed,
+    DnsFailed,
+    FetchError,
+    FetchTimeout,
+    HttpError,
+    TlsFailed,
+    TooManyRedirects,
+)
 from pixmill.fetch.address import PRIVATE_NETWORKS
 from pixmill.fetch.body import BodyWriter, MemoryBudget
 from pixmill.fetch.call import Call, Download
@@ -49,6 +58,12 @@ DNS_TTL_S = 60
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SUCCESSES = frozenset({200, 203})
 _OVERLOADED = frozenset({429, 503})
+_SILENCE = (
+    FetchTimeout,
+    DnsFailed,
+    ConnectFailed,
+    TlsFailed,
+)  # the server has told nobody anything
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -209,7 +224,7 @@ class Fetcher:
         except BlockedAddress:
             call.attempts -= first  # nothing was sent
             raise
-        except FetchTimeout:
+        except _SILENCE:
             raise
         except FetchError:
             host.heard()
