@@ -122,6 +122,12 @@ def test_restart_markers_stay_where_they_belong_and_go_where_they_do_not():
     assert b"\xff\xd3" not in bytes(essence(memoryview(without)))
 
 
+def test_surplus_restart_markers_do_not_make_the_copy_many_times_the_file():
+    data = FLAVORS["restarts"]
+    surplus = data[:-2] + b"\xff\xd0" * 100_000 + data[-2:]
+    assert len(essence(memoryview(surplus), bytes(16))) < 2 * len(data) + 16 * 100_000 // 10
+
+
 def test_a_progressive_file_cut_between_scans_is_corrupt():
     data = FLAVORS["progressive"]
     ends = drawn.scans(data)

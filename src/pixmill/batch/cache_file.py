@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _APPLICATION_ID = 0x706D6C63  # tells SQLite files of this making from all others
+_FORM = 1  # of the table; raised whenever it changes, which begins the cache anew
 _BUSY_S = 30.0
 
 # URLs as bytes: a text that is no Unicode (it holds lone surrogates) can not be a TEXT. A row that
@@ -99,6 +100,10 @@ def _prepare(database: sqlite3.Connection, folder: Path) -> None:
         raise OutputError(
             f"{folder / 'results.sqlite'} was not made by pixmill: name another --cache folder"
         )
+    (form,) = database.execute("PRAGMA user_version").fetchone()
+    if form != _FORM:
+        database.execute("DROP TABLE IF EXISTS results")  # of another version of pixmill
+    database.execute(f"PRAGMA user_version = {_FORM}")
     database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
     database.execute(_SCHEMA)
     database.execute("COMMIT")

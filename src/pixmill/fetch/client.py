@@ -98,7 +98,8 @@ class Fetcher:
         self.budget = MemoryBudget(options.memory_bytes)
         self.spill = SpillBudget.of(options)
         self._slots = Gate(options.fetchers)
-        self._hosts = HostGates(options.per_host, options.timeout_s)
+        # Twice, so that after some that hang those who come next have their time to be answered.
+        self._hosts = HostGates(options.per_host, 2 * options.timeout_s)
 
     async def __aenter__(self) -> Self:
         self._resolver = GuardedResolver(self._getaddrinfo, self._check_address, self.options)

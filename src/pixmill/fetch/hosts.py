@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 Origin = tuple[str, str, int]
 
 MAX_TROUBLED_HOSTS = 4096
+MOST_PATIENCE = 9  # times that patience may begin anew, for one who waits
 
 
 class _Waiter(NamedTuple):
     turn: asyncio.Future[None]
     since: float
-    left_s: float
+    paused_until_s: float  # of all pauses of its server together, so many are too many for it
 
 
 class Gate:
@@ -56,9 +57,9 @@ class Gate:
         if not self.enter():
             await self._wait(inf)
 
-    async def _wait(self, left_s: float) -> None:
+    async def _wait(self, paused_until_s: float) -> None:
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(loop.create_future(), loop.time(), left_s)
+        waiter = _Waiter(loop.create_future(), loop.time(), paused_until_s)
         self._waiting.append(waiter)
         try:
             await waiter.turn
@@ -88,8 +89,9 @@ class Gate:
 class HostGate(Gate):
     """The gate to one server, which learns from its answers.
 
-    Who waits is given up after `patience_s` in which the server has answered nobody: to wait behind
-    others is no fault, but behind a server that hangs all of them would wait in turn.
+    Who waits is given up after `patience_s` in which the server has answered nobody, and after ten
+    times that in any case: to wait behind others is no fault, but behind a server that hangs all of
+    them would wait in turn. Its pauses are taken from their time, however many they are.
     """
 
     def __init__(self, limit: int, patience_s: float) -> None:
@@ -101,6 +103,7 @@ class HostGate(Gate):
         self._losing_patience: asyncio.TimerHandle | None = None
         self._narrowed_at = float("-inf")
         self._opens_at = float("-inf")
+        self._paused_s = 0.0  # all pauses together, the present one to its end
         self._opening: asyncio.TimerHandle | None = None
         self._status = 0
 
@@ -117,13 +120,14 @@ class HostGate(Gate):
         if self.enter():
             return
         now = asyncio.get_running_loop().time()
-        if self._opens_at >= now + left_s:
+        rest_s = max(0.0, self._opens_at - now)
+        if rest_s >= left_s:
             raise self._pause_is_too_long()
         if self._opening is None and self._opens_at > now:
             self._schedule_opening()
         if self._losing_patience is None:
             self._schedule_impatience(now)
-        await self._wait(left_s)
+        await self._wait(self._paused_s - rest_s + left_s)
 
     def heard(self) -> None:
         """Take note that the server has answered somebody, well or not."""
@@ -162,6 +166,7 @@ class HostGate(Gate):
             self._narrowed_at = loop.time()
         opens_at = loop.time() + (pause_s or 0.0)
         if pause_s and opens_at > self._opens_at:
+            self._paused_s += opens_at - max(self._opens_at, loop.time())
             self._opens_at = opens_at
             self._status = http_status
             self._turn_away_the_late()
@@ -185,9 +190,8 @@ class HostGate(Gate):
         self._admit()
 
     def _turn_away_the_late(self) -> None:
-        pause_s = self._opens_at - asyncio.get_running_loop().time()
         for waiter in list(self._waiting):
-            if waiter.left_s <= pause_s:
+            if waiter.paused_until_s <= self._paused_s:
                 self._turn_away(waiter, self._pause_is_too_long())
 
     def _turn_away(self, waiter: _Waiter, error: HttpError | FetchTimeout) -> None:
@@ -205,7 +209,8 @@ class HostGate(Gate):
         now = asyncio.get_running_loop().time()
         quiet_since = now if self._blameless else max(self._heard_at, self._opens_at)
         while self._waiting:
-            since = max(self._waiting[0].since, quiet_since)
+            joined = self._waiting[0].since
+            since = min(max(joined, quiet_since), joined + MOST_PATIENCE * self._patience_s)
             if since + self._patience_s > now:
                 self._schedule_impatience(since)
                 return
@@ -213,7 +218,7 @@ class HostGate(Gate):
 
     def _hangs(self) -> FetchTimeout:
         error = FetchTimeout(
-            f"the server answered nobody for {self._patience_s:g} s, and it was not asked"
+            f"the server answered nobody, or hardly, for {self._patience_s:g} s while it waited"
         )
         error.retryable = False
         return error

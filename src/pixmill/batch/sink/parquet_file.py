@@ -6,6 +6,7 @@ Where a row group ends is decided in `parquet_part`. Needs pyarrow (the `parquet
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,13 @@ import pyarrow.parquet as pq
 
 from pixmill.batch.durable import output_errors, utf8
 from pixmill.batch.sink.rows import json_line
-from pixmill.errors import ResumeRefused
+from pixmill.errors import OutputError, ResumeRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_OF_THIS_PROCESS = {errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.ENOMEM}
 
 # What reading a file that is damaged raises: pyarrow has no one class for it.
 READ_ERRORS = (OSError, ValueError, pa.ArrowException)
@@ -102,7 +105,11 @@ def read_part(path: Path) -> pa.Table:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table, rows = file.read(use_threads=False), file.metadata.num_rows
+    except MemoryError:
+        raise
     except READ_ERRORS as error:
+        if isinstance(error, OSError) and error.errno in _OF_THIS_PROCESS:
+            raise OutputError(f"cannot read {path}: {error}; running again resumes") from error
         raise _changed(path, str(error).partition("\n")[0]) from error
     # Only pages have checksums: a damaged footer may name other columns, or fewer rows of a group.
     if not table.schema.equals(table_schema()) or table.num_rows != rows:

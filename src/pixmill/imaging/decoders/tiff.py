@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from pixmill.errors import CorruptImage
@@ -25,8 +26,8 @@ def decode(data: memoryview, header: Header) -> Iterator[Pixels]:
         yield from _in_strips(data, header)
         return
     if header.variant.startswith("jpeg"):
-        for _ in _in_strips(data, header):  # Pillow would not tell of missing data
-            pass
+        # Pillow would not tell of missing data; nothing is kept, since it is about to hold as many.
+        deque(_in_strips(data, header), maxlen=0)
     yield from pillow.decode(data, header)
 
 

@@ -26,11 +26,11 @@ def essence(data: memoryview, filler: bytes = b"") -> memoryview:
     takes it for pixels where they are not. Arithmetic coding gets none: its data may end early.
     """
     kept = bytearray(_SOI)
-    restarts, coded_from = False, 0
+    restarts, most_restarts, coded_from = False, 0, 0
     for marker, start, end in segments(data, len(data)):
         head = start - (2 if marker == EOI else 4)
         if coded_from:
-            kept += _coded(bytes(data[coded_from:head]), filler, restarts=restarts)
+            kept += _coded(data[coded_from:head], filler, most_restarts if restarts else 0)
             coded_from = 0
         if marker == EOI or marker in _APPLICATION_AND_COMMENT:
             continue
@@ -39,14 +39,30 @@ def essence(data: memoryview, filler: bytes = b"") -> memoryview:
             coded_from = end
         elif marker == DRI:
             restarts = struct.unpack_from(">H", data, start) != (0,)
-        elif marker in FRAMES and marker >= _FIRST_ARITHMETIC:
-            filler = b""
+        elif marker in FRAMES:
+            most_restarts = _blocks(data, start)
+            filler = b"" if marker >= _FIRST_ARITHMETIC else filler
     kept += _EOI
     return memoryview(kept)
 
 
-def _coded(scan: bytes, filler: bytes, *, restarts: bool) -> bytes:
+def _blocks(data: memoryview, start: int) -> int:
+    """Most restart intervals that a scan of the frame at `start` can have: one for each block."""
+    height: int
+    width: int
+    height, width = struct.unpack_from(">HH", data, start + 1)
+    return -(-width // 8) * -(-(height or 65_535) // 8)
+
+
+def _coded(scan: memoryview, filler: bytes, most_restarts: int) -> bytes:
+    # Surplus markers would make the copy, which has the filler before each, many times the file.
+    left = most_restarts
+
     def belonging(marker: re.Match[bytes]) -> bytes:
-        return filler + marker[0] if restarts and 0xD0 <= marker[1][0] <= 0xD7 else b""
+        nonlocal left
+        if not (left and 0xD0 <= marker[1][0] <= 0xD7):
+            return b""
+        left -= 1
+        return filler + marker[0]
 
     return _MARKER_IN_SCAN.sub(belonging, scan) + filler
