@@ -1,0 +1,72 @@
+"""One small picture of an image, in sRGB: what its representative color is computed from.
+
+Owns the choice of the way: JPEGs are decoded small, by the scaling of their cosine transform; all
+else, and every JPEG that the decoder as much as warns of, is decoded in full, strip by strip, by
+`decode`, so that its verdict on broken pictures counts here too. Shrinking is left to `shrinking`,
+color profiles to `profiles`, limits to whoever calls.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pixmill.imaging.decode import decode
+from pixmill.imaging.formats.jpeg_ending import read_ending
+from pixmill.imaging.pixels import Pixels
+from pixmill.imaging.profiles import embedded, inks, to_srgb
+from pixmill.imaging.shrinking import Scaled, fitted, shrunk
+
+if TYPE_CHECKING:
+    from mmap import mmap
+
+    from pixmill.imaging.header import Header
+
+__all__ = ["Scaled", "scaled"]
+
+# Fractions for which libjpeg-turbo has fast transforms; what they leave to the filter is at least
+# this many times the size wanted. They are filters themselves and need less room than boxes do.
+_REDUCTIONS = (8, 4, 2)
+_GAP = 1.2
+
+
+def scaled(data: bytes | memoryview | mmap, header: Header) -> Scaled:
+    """Shrink the first frame to fit 200x200, in stored orientation; it is never enlarged.
+
+    `header` is what `probe` read from the same bytes. An embedded color profile is honored. Fully
+    transparent pixels are not seen: they weigh nothing and give no color to others. The same bytes
+    give the same picture, by whatever route they came. Raises what `decode` raises.
+    """
+    view = memoryview(data)
+    size = fitted(header.width, header.height)
+    small = _by_transform(view, header, size)
+    if small is None:
+        small = shrunk(decode(view, header), (header.width, header.height), size)
+    profile = embedded(view, header)
+    if profile is None:
+        return small
+    samples = inks(view, header, size) if profile.mode == "CMYK" else small.rgb
+    rgb = None if samples is None else to_srgb(samples, profile)
+    return small if rgb is None else small._replace(rgb=rgb)
+
+
+def _by_transform(data: memoryview, header: Header, size: tuple[int, int]) -> Scaled | None:
+    """Decode a JPEG small, or None where it is none, or needs a second look."""
+    if header.format != "jpeg" or header.channels == 4 or header.variant == "lossless":
+        return None
+    if header.strips and not read_ending(data).has_eoi:
+        return None
+    room = max(header.width, header.height) / max(size) / _GAP
+    part = next((part for part in _REDUCTIONS if part <= room), 1)
+    import simplejpeg  # noqa: PLC0415 - only where a JPEG is decoded
+
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        if (width, height) != (header.width, header.height):
+            return None
+        rgb = simplejpeg.decode_jpeg(
+            data, "RGB", fastdct=False, fastupsample=False,
+            min_width=-(-width // part), min_height=-(-height // part),
+        )  # fmt: skip
+    except ValueError:  # `decode` finds out what it means
+        return None
+    return shrunk([Pixels(rgb, None)], (width / part, height / part), size)
