@@ -140,3 +140,16 @@ def test_a_disk_that_takes_no_more_is_one_sentence(tmp_path):
         with files_may_not_grow(), pytest.raises(OutputError, match="can not be used"):
             cache.refresh(URL, {"etag": '"' + "x" * 20_000 + '"'})
         assert cache.find(URL) == before
+
+
+def test_a_cache_of_another_form_begins_anew(tmp_path):
+    with ResultCache.open(tmp_path, WANTED, ENOUGH, Clock()) as cache:
+        cache.store(URL, kept(), VALIDATED)
+    _alter(tmp_path, "DROP TABLE results")
+    _alter(tmp_path, "CREATE TABLE results (url BLOB)")
+    _alter(tmp_path, "PRAGMA user_version = 99")
+    for before, after in [(False, True), (True, True)]:
+        with ResultCache.open(tmp_path, WANTED, ENOUGH, Clock()) as cache:
+            assert (cache.find(URL) is not None) == before
+            cache.store(URL, kept(), VALIDATED)
+            assert (cache.find(URL) is not None) == after

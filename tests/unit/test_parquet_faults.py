@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import resource
 import subprocess
 import sys
 import textwrap
@@ -13,9 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from pixmill.batch.sink import TableOptions, open_table, parquet_part
-from pixmill.batch.sink.parquet_file import read_part, table_writer, to_batch, write_group
+from pixmill.batch.sink.parquet_file import (
+    read_part,
+    table_schema,
+    table_writer,
+    to_batch,
+    write_group,
+)
 from pixmill.batch.sink.rows import json_row
-from pixmill.errors import ResumeRefused
+from pixmill.errors import OutputError, ResumeRefused
 
 from .sink_records import a_run, open_descriptors, succeeded, with_a_damaged_page
 
@@ -108,6 +115,20 @@ def test_a_part_that_can_not_be_read_is_not_called_one_that_can_not_be_written(
         with pytest.raises(ResumeRefused, match=r"part-00000\.parquet was changed.*--overwrite"):
             sink.finish()
     assert not output.exists()
+
+
+def test_a_process_without_descriptors_does_not_call_a_good_part_changed(tmp_path):
+    path = tmp_path / "part.parquet"
+    with table_writer(path) as writer:
+        write_group(writer, table_schema().empty_table())
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="Too many open files; running again resumes"):
+            read_part(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert read_part(path).num_rows == 0
 
 
 def test_files_in_the_folder_of_parts_that_are_not_its_own_are_spared(tmp_path):
