@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,9 @@ hypothesis.settings.load_profile("ci")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As a shell starts what runs in the background; the tests of Ctrl-C would wait in vain.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[MISSING] = Counter()
     images = os.environ.get(IMAGES_VARIABLE)
     if images and not Path(images).is_dir():
