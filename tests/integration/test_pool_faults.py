@@ -81,8 +81,8 @@ def test_after_two_kills_an_item_runs_with_nothing_beside_it():
         slow = pool.submit(b"", 0.6)
         first = [pool.submit(b"", 0.01) for _ in range(5)]
         for number in (1, 2):
-            time.sleep(0.25)
             wait_until(lambda: len(pool.pids()) == 2, "both workers are there")
+            time.sleep(0.25)  # it has begun by now, and is not done
             for pid in pool.pids():
                 kill(pid)
             first += [pool.submit(b"", 0.01) for _ in range(5 * number)]
