@@ -1,5 +1,7 @@
 """Reading inputs whole, and resuming after each item; for the tests of sources."""
 
+import gzip
+
 from pixmill.batch.source import SourceOptions, open_source
 
 NOT_UTF8 = "the line is not valid UTF-8"
@@ -30,3 +32,18 @@ def writer(folder):
         return path
 
     return write
+
+
+def mixed_inputs(put):
+    """Inputs of every kind, in a row, with blank lines at their ends."""
+    folder = put("folder/b.png").parent
+    put("folder/a/c.gif")
+    return [
+        put("a.txt", "\nhttp://a/\n\n\n"),
+        put("empty.txt"),
+        folder,
+        put("b.csv", 'x,url\n"1\n2",http://b/\n\n'),
+        put("single.png"),
+        put("c.jsonl.gz", gzip.compress(b'"http://c/"\n\n"http://d/"')),
+        put("d.txt", "http://e/"),
+    ]

@@ -8,7 +8,7 @@ import pytest
 
 from pixmill.batch.source import OnlyLines, SourceOptions, open_source
 from pixmill.errors import InputError
-from tests.unit.reading import assert_resumes_everywhere, writer
+from tests.unit.reading import assert_resumes_everywhere, mixed_inputs, writer
 
 OPTIONS = SourceOptions()
 
@@ -20,18 +20,7 @@ def put(tmp_path):
 
 @pytest.fixture
 def mixed(put):
-    """Inputs of every kind, in a row, with blank lines at their ends."""
-    folder = put("folder/b.png").parent
-    put("folder/a/c.gif")
-    return [
-        put("a.txt", "\nhttp://a/\n\n\n"),
-        put("empty.txt"),
-        folder,
-        put("b.csv", 'x,url\n"1\n2",http://b/\n\n'),
-        put("single.png"),
-        put("c.jsonl.gz", gzip.compress(b'"http://c/"\n\n"http://d/"')),
-        put("d.txt", "http://e/"),
-    ]
+    return mixed_inputs(put)
 
 
 def test_identity_is_json_and_tells_any_change(mixed, put):
