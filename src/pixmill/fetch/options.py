@@ -25,12 +25,13 @@ class FetchOptions:
 
     `fetchers` requests are under way at once, at most `per_host` of them to one scheme, host and
     port (fewer while it answers 429 or 503). `timeout_s` is one deadline over all attempts and
-    waits of a URL but those for room in `temp_dir`; `connect_timeout_s` is for a name's lookup and
-    as much again for connection and TLS, `idle_timeout_s` for the wait for the next bytes.
-    `retries` are further attempts after the first. `max_bytes` bounds a decoded body, whatever its
-    headers claim. A body above `spill_bytes`, and any body once
-    `memory_bytes` are held by all together, goes to an unlinked file in `temp_dir` (None: the
-    system's); past `spill_total_bytes` of such files bodies wait for room (see `SpillBudget`).
+    pauses of a URL; waiting for its turn, or for room in `temp_dir`, does not count (see `HostGate`
+    for what bounds the former). `connect_timeout_s` is for a name's lookup and as much again for
+    connection and TLS, `idle_timeout_s` for the wait for the next bytes. `retries` are further
+    attempts after the first. `max_bytes` bounds a decoded body, whatever its headers claim. A body
+    above `spill_bytes`, and any body once `memory_bytes` are held by all together, goes to an
+    unlinked file in `temp_dir` (None: the system's); past `spill_total_bytes` of such files bodies
+    wait for room (see `SpillBudget`).
     `allow_private` opens one's own networks, `allow_networks` any others.
     """
 
