@@ -52,7 +52,7 @@ reference: setup ## write the tables of docs/reference/ anew from the code
 
 lock: setup ## resolve requirements/dev.lock anew
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --quiet --group dev --extra parquet \
+	$(BIN)/uv pip compile pyproject.toml --quiet --group dev --extra all \
 	    --universal --python-version 3.11 --generate-hashes --upgrade \
 	    --no-header --no-emit-index-url --no-emit-find-links --output-file requirements/dev.lock
 

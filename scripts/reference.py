@@ -66,16 +66,33 @@ def render_commands() -> str:
     """One section a command: usage, help, and a table for each group of arguments and options."""
     root = typer.main.get_command(app)
     context = root.make_context("pixmill", [], resilient_parsing=True)
-    commands = [command for _, command in sorted(root.commands.items()) if not command.hidden]
-    return "\n\n".join(
-        [_options(root, context), *(_section(command, context) for command in commands)]
-    )
+    return "\n\n".join([_options(root, context), *_sections(root, context)])
 
 
-def _section(command: Any, parent: Any) -> str:
-    context = command.make_context(command.name, [], parent=parent, resilient_parsing=True)
+def commands_of(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the commands of a group and of its groups, by the words that are typed."""
+    for name, command in sorted(group.commands.items()):
+        if hasattr(command, "commands"):
+            yield from commands_of(command, f"{before}{name} ")
+        elif not command.hidden:
+            yield f"{before}{name}", command
+
+
+def _sections(group: Any, parent: Any) -> Iterator[str]:
+    for name, command in sorted(group.commands.items()):
+        # Without arguments a group would show its help and end.
+        words = ["-"] if hasattr(command, "commands") else []
+        context = command.make_context(name, words, parent=parent, resilient_parsing=True)
+        if hasattr(command, "commands"):
+            yield from _sections(command, context)
+        elif not command.hidden:
+            yield _section(command, context)
+
+
+def _section(command: Any, context: Any) -> str:
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    title = f"## `{command.name}`\n\n```text\n{usage}\n```"
+    name = context.command_path.partition(" ")[2]
+    title = f"## `{name}`\n\n```text\n{usage}\n```"
     return "\n\n".join([title, inspect.cleandoc(command.help or ""), _options(command, context)])
 
 

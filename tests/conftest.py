@@ -73,6 +73,12 @@ def nginx(
         yield start
 
 
+@pytest.fixture(scope="session")
+def chromium(request: pytest.FixtureRequest) -> str:
+    """The path of a real browser."""
+    return _program(request.config, services.CHROMIUM)
+
+
 @pytest.fixture
 def corpus(request: pytest.FixtureRequest) -> Path:
     """The folder of test images; only for tests marked `corpus`."""

@@ -38,6 +38,7 @@ class Service:
 
 
 NGINX = Service("nginx", "nginx", "apt-get install nginx-light")
+CHROMIUM = Service("chromium", "chromium", "apt-get install chromium")
 
 _NGINX_CONF = """
 {user}
@@ -56,6 +57,7 @@ http {{
     sendfile on;
     tcp_nopush on;
     keepalive_requests 1000000;
+    expires 1h;
     client_body_temp_path {work}/body;
     proxy_temp_path {work}/proxy;
     fastcgi_temp_path {work}/fastcgi;

@@ -223,7 +223,7 @@ class InputError(RunError):
 
 
 class OutputError(RunError):
-    """The output can not be written."""
+    """What is to be kept can not be: a table, a temporary file, the cache, the catalog."""
 
 
 class ResumeRefused(RunError):

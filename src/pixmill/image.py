@@ -1,41 +1,28 @@
 """One image in the caller's process: the library's functions.
 
 Takes an image in any form that callers have. Bytes, paths and files give the same colors as in a
-batch; an array or a `PIL.Image` is counted as it was decoded by others. Not isolated: a decoder
-that crashes takes the process along, so hostile bytes belong in `pixmill.batch.run`.
+batch; an array or a `PIL.Image` is taken as it was decoded by others. Not isolated: a decoder that
+crashes takes the process along, so hostile bytes belong in `pixmill.batch.run`.
 """
 
 from __future__ import annotations
 
 import operator
-import os
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, get_args
-
-import numpy as np
+from typing import TYPE_CHECKING, get_args
 
 from pixmill.analysis import Alpha, Task, Wanted, analyze, colors_of
 from pixmill.color.counting import count_top
-from pixmill.errors import CorruptImage
+from pixmill.imaging.given import as_bytes, as_pixels
 from pixmill.imaging.probe import Limits, check, probe
+from pixmill.record import Summarizer
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from PIL.Image import Image
+    import os
 
-    from pixmill.record import Color
-
-    ImageLike: TypeAlias = (
-        NDArray[np.uint8]
-        | bytes
-        | bytearray
-        | memoryview
-        | str
-        | os.PathLike[str]
-        | BinaryIO
-        | Image
-    )
+    from pixmill.color.palette import Palette
+    from pixmill.imaging.given import ImageLike
+    from pixmill.imaging.pixels import Pixels
+    from pixmill.record import Analysis, Cluster, Color, Match
 
 
 def top_colors(
@@ -44,7 +31,7 @@ def top_colors(
     """Return exactly `n` (1 to 256) most common exact colors of an image, most common first.
 
     `image` is a uint8 array, `(h, w, 3)`, `(h, w, 4)` with alpha last, `(h, w)` or `(h, w, 1)`
-    grey, or `(n, 3)`: n pixels (so write a grey picture three pixels wide as `(h, 3, 1)`); the
+    gray, or `(n, 3)`: n pixels (so write a gray picture three pixels wide as `(h, 3, 1)`); the
     bytes of a file; a path; a binary file, which is read from where it stands to its end; or a
     `PIL.Image`, of which the current frame is taken. Equal counts stand in order of their 24-bit
     RGB value; with fewer than `n` colors the commonest is repeated at the front; an image without a
@@ -54,69 +41,111 @@ def top_colors(
     Raises UnsupportedFormat, CorruptImage or TooManyPixels for files; OSError where a path can not
     be read; TypeError or ValueError for what is no image at all, and for another `n` or `alpha`.
     """
-    n = operator.index(n)
-    if not 1 <= n <= 256:
-        raise ValueError(f"n must be from 1 to 256, not {n}")
+    n = _checked_number("n", n)
     if alpha not in get_args(Alpha):
         raise ValueError(f"alpha must be 'visible' or 'ignore', not {alpha!r}")
-    array = _as_array(image)
-    if array is not None:
-        rgb, visible = _split_alpha(array)
-        top = count_top(rgb, n, visible=None if alpha == "ignore" else visible)
-        return colors_of(top, n)
-    data = _as_bytes(image)
+    pixels = as_pixels(image)
+    if pixels is None:
+        return _analyze(image, Wanted(n=n, alpha=alpha, md5=False), limits).colors
+    top = count_top(pixels.rgb, n, visible=None if alpha == "ignore" else pixels.visible)
+    return colors_of(top, n)
+
+
+def dominant_colors(
+    image: ImageLike,
+    n: int = 5,
+    *,
+    summarizer: Summarizer = "kmeans",
+    limits: Limits | None = None,
+) -> tuple[Cluster, ...]:
+    """Return the up to `n` (1 to 256) clusters of an image's colors, most populous first.
+
+    They are found by k-means in sRGB over the image shrunk to fit 200x200, always the same for the
+    same bytes; an embedded color profile is honored, and fully transparent pixels are not seen.
+    There are fewer where there are fewer colors, and none where no pixel is visible.
+    `summarizer="background"` gives pixels near the edges more weight, and "mean" gives one color,
+    the mean. `image`, `limits` and errors are those of `top_colors`; arrays are taken as sRGB.
+    """
+    n = _checked_number("n", n)
+    if summarizer not in get_args(Summarizer):
+        raise ValueError(
+            f"summarizer must be one of {', '.join(get_args(Summarizer))}, not {summarizer!r}"
+        )
+    pixels = as_pixels(image)
+    if pixels is not None:
+        return _summarize(pixels, summarizer, n)
+    wanted = Wanted(n=0, md5=False, summarizer=summarizer, k=n)
+    return _analyze(image, wanted, limits).clusters or ()
+
+
+def representative_color(
+    image: ImageLike,
+    *,
+    summarizer: Summarizer = "kmeans",
+    k: int = 5,
+    limits: Limits | None = None,
+) -> Cluster | None:
+    """Return the color that stands for an image, None where no pixel is visible.
+
+    With "kmeans" it is the centroid of the most populous of `k` clusters, with "background" the
+    same with more weight for pixels near the edges, with "mean" the mean. See `dominant_colors`.
+    """
+    return next(iter(dominant_colors(image, k, summarizer=summarizer, limits=limits)), None)
+
+
+def match(  # noqa: PLR0913  keyword-only but for the first two
+    image: ImageLike,
+    palette: Palette | str | os.PathLike[str] = "css",
+    *,
+    space: str = "srgb",
+    max_distance: float | None = None,
+    summarizer: Summarizer = "kmeans",
+    limits: Limits | None = None,
+) -> Match:
+    """Find the color of a palette that is nearest to an image's representative color.
+
+    `palette` is a `Palette`, "css", or the path of a palette file, which is read anew each time:
+    `load_palette` once is better for many images. `space` names the metric: "srgb", "lab", "oklab"
+    or "ciede2000"; `max_distance` is the tolerance in its units (default 0.2, 10, 0.1 and 10). The
+    answer's `found` tells whether the nearest color is within it; what is nearest is told in any
+    case, but where no pixel is visible.
+
+    Raises UsageError for another metric, tolerance, summarizer or palette; otherwise as
+    `dominant_colors`.
+    """
+    from pixmill.matching import Matcher, load_palette  # noqa: PLC0415  palettes need SciPy
+
+    matcher = Matcher(load_palette(palette), space, max_distance, summarizer)
+    return matcher(dominant_colors(image, summarizer=summarizer, limits=limits))
+
+
+def _analyze(image: ImageLike, wanted: Wanted, limits: Limits | None) -> Analysis:
+    data = as_bytes(image)
     header = probe(data)
     check(header, limits or Limits())
-    return analyze(data, Task(header, Wanted(n=n, alpha=alpha, md5=False))).colors
+    return analyze(data, Task(header, wanted))
 
 
-def _as_array(image: Any) -> NDArray[np.uint8] | None:
-    if isinstance(image, np.ndarray):
-        return image
-    pillow = sys.modules.get("PIL.Image")  # who has such an image has imported it
-    if pillow is not None and isinstance(image, pillow.Image):
-        return _from_pillow(image)
-    return None
+def _summarize(pixels: Pixels, summarizer: Summarizer, k: int) -> tuple[Cluster, ...]:
+    from pixmill.color.summary import summarize  # noqa: PLC0415  counting needs none of it
+    from pixmill.imaging.shrinking import fitted, shrunk  # noqa: PLC0415
+
+    rgb = pixels.rgb
+    if rgb.ndim == 2:  # pixels without rows
+        if summarizer == "background":
+            raise ValueError("pixels without rows have no background; give them as (h, w, 3)")
+        return summarize(rgb, None, summarizer, k)
+    if rgb.ndim != 3 or rgb.shape[2] != 3:
+        raise ValueError(f"an image has the shape (h, w, 3), not {rgb.shape}")
+    height, width, _ = rgb.shape
+    if not (height and width):
+        return ()
+    small = shrunk([pixels], (width, height), fitted(width, height))
+    return summarize(small.rgb, small.weights, summarizer, k)
 
 
-def _from_pillow(image: Image) -> NDArray[np.uint8]:
-    """Turn a picture of any mode into (h, w, channels) samples; 16-bit ones are cut by `>> 8`."""
-    if image.mode in {"I", "F"}:
-        raise ValueError(f"a PIL.Image of mode {image.mode} has no 8-bit colors; convert it first")
-    try:
-        image.load()
-    except (OSError, SyntaxError) as error:  # what Pillow raises of damaged and cut files
-        raise CorruptImage(f"Pillow can not decode the image: {error}") from error
-    if image.mode.startswith("I;16"):
-        return (np.asarray(image)[:, :, None] >> 8).astype(np.uint8)
-    return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
-
-
-def _split_alpha(array: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-    if array.dtype != np.uint8:
-        raise TypeError(f"an array of uint8 is needed, not {array.dtype}")
-    if array.ndim == 2 and array.shape[1] != 3:
-        array = array[:, :, None]
-    if array.ndim == 3 and array.shape[2] == 1:
-        return np.repeat(array, 3, axis=2), None
-    if array.ndim == 3 and array.shape[2] == 4:
-        return array[:, :, :3], array[:, :, 3] != 0
-    return array, None
-
-
-def _as_bytes(image: Any) -> bytes | memoryview:
-    if isinstance(image, bytes):
-        return image
-    if isinstance(image, bytearray | memoryview):
-        return memoryview(image).cast("B")
-    if isinstance(image, str | os.PathLike):
-        return Path(image).read_bytes()
-    if hasattr(image, "read"):
-        data = image.read()
-        if isinstance(data, bytes):
-            return data
-        raise TypeError("the file must be open in binary mode")
-    raise TypeError(
-        "an array, bytes, a path, a binary file or a PIL.Image is needed, "
-        f"not {type(image).__name__}"
-    )
+def _checked_number(name: str, number: int) -> int:
+    number = operator.index(number)
+    if not 1 <= number <= 256:
+        raise ValueError(f"{name} must be from 1 to 256, not {number}")
+    return number

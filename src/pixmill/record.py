@@ -1,9 +1,14 @@
-"""The types that flow through pixmill. No behaviour, no imports beyond the standard library."""
+"""The types that flow through pixmill: hardly any behavior, only the standard library."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Summarizer = Literal["kmeans", "mean", "background"]
+"""The ways to find the color that stands for an image."""
+
+File = bytes  # under a name that no field of `Analysis` has
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,66 @@ class Color:
     hex: str
     count: int
     share: float
+
+
+class Cluster(NamedTuple):
+    """Colors of an image that belong together.
+
+    `centroid` is their weighted mean in sRGB, from 0 to 255 a channel, and `share` their part of
+    the weight of all pixels, above 0 and at most 1.
+    """
+
+    centroid: tuple[float, float, float]
+    share: float
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The centroid as three 8-bit samples."""
+        red, green, blue = self.centroid
+        return round(red), round(green), round(blue)
+
+    @property
+    def hex(self) -> str:
+        """The same as upper case `#RRGGBB`."""
+        return "#{:02X}{:02X}{:02X}".format(*self.rgb)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """An entry of a palette, and how far it is from a color, in units of the metric."""
+
+    name: str
+    rgb: tuple[int, int, int]
+    hex: str
+    id: str | None
+    synonyms: tuple[str, ...]
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The palette color nearest to an image's representative color.
+
+    `color` is the representative color, found by `summarizer` ("kmeans", "mean", "background");
+    None where no pixel is visible, and then there is no `nearest` either. `nearest` is told also
+    where it is farther than `max_distance`, the tolerance in units of `metric`; `runner_up` is the
+    second nearest entry, None in a palette of one, and `margin` how much farther that one is.
+    """
+
+    color: Cluster | None
+    clusters: tuple[Cluster, ...]
+    summarizer: str
+    palette: str
+    metric: str
+    max_distance: float
+    nearest: Neighbor | None
+    runner_up: Neighbor | None
+    margin: float | None
+
+    @property
+    def found(self) -> bool:
+        """Whether the nearest color is within the tolerance."""
+        return self.nearest is not None and self.nearest.distance <= self.max_distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +105,9 @@ class Analysis:
     `colors` are the most common colors, most common first, padded to the number asked for as the
     pixel contract says; `pixels` how many pixels were counted; `width` and `height` in pixels of
     the stored orientation; `format` the lower-case name (`jpeg`); `bytes` the size of the file;
-    `md5` its lower-case hex digest, None where it was not asked for.
+    `md5` its lower-case hex digest. `clusters` stand most populous first, the representative color
+    at their head, and are none where no pixel is visible. `preview` is a small PNG. What was not
+    asked for is None, but for `colors`, which are none then, and `pixels`, which is 0.
     """
 
     colors: tuple[Color, ...]
@@ -50,6 +117,8 @@ class Analysis:
     format: str
     bytes: int
     md5: str | None = None
+    clusters: tuple[Cluster, ...] | None = None
+    preview: File | None = None
 
 
 class Item(NamedTuple):
@@ -76,7 +145,7 @@ class Record:
     """What became of one item: either `analysis` or `failure` is set.
 
     `http_status` is that of the last answer (None for files or without an answer), `attempts` the
-    number of requests made for it.
+    number of requests made for it. `match` stands beside an analysis where a palette was asked for.
     """
 
     line: int
@@ -86,3 +155,4 @@ class Record:
     http_status: int | None = None
     attempts: int = 0
     extra: tuple[tuple[str, str], ...] = ()
+    match: Match | None = None

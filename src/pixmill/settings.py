@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from fractions import Fraction
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from platformdirs import user_data_path
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 _SIZE = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _PREFIX = "PIXMILL_"
-_FLAGS = {"allow_networks": "--allow-network"}  # where a flag's name is not its setting's
+# where a flag's name is not its setting's
+_FLAGS = {"allow_networks": "--allow-network", "trusted_proxies": "--trusted-proxy"}
 
 
 def parse_size(value: object) -> object:
@@ -149,6 +152,36 @@ class Settings(BaseSettings):
     )
     cache: Path | None = Field(None, description="folder that keeps results across runs")
     cache_max_bytes: Size = Field(2**30, ge=1, description="most bytes of results kept there")
+    data: Path = Field(
+        default_factory=lambda: user_data_path("pixmill", appauthor=False),
+        description="folder of what all commands share (default: the user's data folder)",
+    )
+    catalog: str | None = Field(
+        None, description="database of keys and palettes (default: SQLite in the data folder)"
+    )
+    host: str | None = Field(
+        None, description="address the service listens on (default: 127.0.0.1 and ::1)"
+    )
+    port: int = Field(5000, ge=0, le=65_535, description="port of the service; 0 takes a free one")
+    trusted_proxies: Networks = Field(
+        (), description="networks (CIDR) of proxies whose forwarded address and scheme count"
+    )
+    bootstrap_key_file: Path | None = Field(
+        None, description="file that the first start of the service writes a key to"
+    )
+    key_rate: int = Field(6000, ge=1, le=10**9, description="requests a minute of one key")
+    address_rate: int = Field(
+        6000, ge=1, le=10**9, description="requests a minute from one address"
+    )
+    sign_in_rate: int = Field(
+        30, ge=1, le=10**9, description="failed sign-ins a minute from one address"
+    )
+    waiting: int = Field(
+        64, ge=0, le=100_000, description="requests that may wait for a turn at analysis"
+    )
+    answers_bytes: Size = Field(
+        32 * 2**20, ge=0, description="most bytes of answers the service keeps"
+    )
     log_format: Literal["text", "json"] = Field(
         "text", description="form of messages on standard error"
     )
@@ -187,6 +220,19 @@ def load_settings(**flags: Any) -> Settings:
         raise UsageError("; ".join(wrong.values())) from error
     except (ValueError, OSError) as error:  # no TOML, no UTF-8, or not readable
         raise UsageError(f"the settings in {str(file)!r} can not be read: {error}") from error
+
+
+def source_of(name: str) -> str:
+    """Tell where a setting comes from if no flag names it: a variable, the file, or `default`."""
+    variable = _PREFIX + name.upper()
+    if os.environ.get(variable):
+        return variable
+    file = _config_file()
+    try:
+        with file.open("rb") as opened:
+            return str(file) if name in tomllib.load(opened) else "default"
+    except (OSError, ValueError):  # there is none; one that is no TOML is told by `load_settings`
+        return "default"
 
 
 def _sentence(part: Any, flags: dict[str, Any], file: Path) -> str:

@@ -1,7 +1,7 @@
 """What every sink promises: order, any commit a place to go on from, publishing, refusals, closing.
 
-Tables of every ending; the stream where it makes the same promise. Kills and disks have files of
-their own.
+Tables of every ending and, where rows matter, of every product; the stream where it makes the same
+promise. Kills and disks have files of their own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pytest
 from pixmill.batch.sink import StreamSink, TableOptions, errors_path, open_table, parquet_part
 from pixmill.batch.source import SourceOptions, open_source
 from pixmill.errors import ResumeRefused
+from tests.unit.product_records import PRODUCTS, a_run_of, options_of
 from tests.unit.sink_records import (
     a_run,
     both_files,
@@ -34,6 +35,12 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(parquet_part, "PART_ROWS", 5)
 
 
+@pytest.fixture(params=PRODUCTS)
+def product(request):
+    """What a table tells of its images: records to write, and the options that go with them."""
+    return a_run_of(request.param, 13), options_of(request.param)
+
+
 def urls_in(path):
     return [item.url for item in open_source([path], SourceOptions()).items()]
 
@@ -46,55 +53,59 @@ def begun(output, records=RECORDS):
         return json.loads(json.dumps(sink.commit()))
 
 
-def test_rows_stand_in_the_order_in_which_they_were_written(tmp_path, ending):
+def test_rows_stand_in_the_order_in_which_they_were_written(tmp_path, ending, product):
+    records, options = product
     output = tmp_path / f"o.{ending}"
-    backwards = RECORDS[::-1]
-    write_all(output, backwards)
+    backwards = records[::-1]
+    write_all(output, backwards, options)
     rows = [record.url for record in backwards if ending != "csv" or record.failure is None]
     assert urls_in(output) == rows
     assert urls_in(errors_path(output)) == [r.url for r in backwards if r.failure is not None]
 
 
-def test_a_stream_keeps_the_order_and_publishes_by_passing_on():
+def test_a_stream_keeps_the_order_and_publishes_by_passing_on(product):
+    records, options = product
     stream = io.BytesIO()
-    sink = StreamSink(stream, OPTIONS)
-    for record in RECORDS[::-1]:
+    sink = StreamSink(stream, options)
+    for record in records[::-1]:
         sink.write(record)
     assert sink.finish() == sink.commit() == {}
     sink.publish()
     sink.publish()
     rows = stream.getvalue().decode().splitlines()
-    assert [row.split(",")[0] for row in rows] == [r.url for r in RECORDS[::-1] if not r.failure]
+    assert [row.split(",")[0] for row in rows] == [r.url for r in records[::-1] if not r.failure]
 
 
 @pytest.mark.parametrize("lost", [[], RECORDS[:6], LONG], ids=["nothing", "rows", "long rows"])
-def test_any_commit_is_a_place_to_go_on_from_with_the_same_bytes(tmp_path, ending, lost):
+def test_any_commit_is_a_place_to_go_on_from_with_the_same_bytes(tmp_path, ending, product, lost):
     """`lost` is written after the commit; long rows reach the disk at once and must go from it."""
-    write_all(tmp_path / f"whole.{ending}", RECORDS)
-    for at in range(len(RECORDS) + 1):
+    records, options = product
+    write_all(tmp_path / f"whole.{ending}", records, options)
+    for at in range(len(records) + 1):
         output = tmp_path / f"{at}.{ending}"
-        with contextlib.closing(open_table(output, OPTIONS, None)) as sink:
-            for record in RECORDS[:at]:
+        with contextlib.closing(open_table(output, options, None)) as sink:
+            for record in records[:at]:
                 sink.write(record)
             state = json.loads(json.dumps(sink.commit()))
             for record in lost:
                 sink.write(record)
-        with contextlib.closing(open_table(output, OPTIONS, state)) as sink:
-            for record in RECORDS[at:]:
+        with contextlib.closing(open_table(output, options, state)) as sink:
+            for record in records[at:]:
                 sink.write(record)
             sink.finish()
             sink.publish()
         assert both_files(output) == both_files(tmp_path / f"whole.{ending}"), at
 
 
-def test_a_table_resumed_after_each_record_has_the_same_bytes(tmp_path, ending):
-    write_all(tmp_path / f"whole.{ending}", RECORDS)
+def test_a_table_resumed_after_each_record_has_the_same_bytes(tmp_path, ending, product):
+    records, options = product
+    write_all(tmp_path / f"whole.{ending}", records, options)
     output, state = tmp_path / f"o.{ending}", None
-    for record in RECORDS:
-        with contextlib.closing(open_table(output, OPTIONS, state)) as sink:
+    for record in records:
+        with contextlib.closing(open_table(output, options, state)) as sink:
             sink.write(record)
             state = sink.commit()
-    with contextlib.closing(open_table(output, OPTIONS, state)) as sink:
+    with contextlib.closing(open_table(output, options, state)) as sink:
         sink.finish()
         sink.publish()
     assert both_files(output) == both_files(tmp_path / f"whole.{ending}")

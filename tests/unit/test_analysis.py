@@ -1,24 +1,19 @@
-"""Bytes become one analysis, and an analysis becomes few bytes that can do no harm."""
+"""Bytes become one analysis: the facts of the file and its exact colors."""
 
 import hashlib
 import io
-import pickle
-import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from pixmill.analysis import PACKED_FORM, Task, Wanted, analyze, analyze_packed, pack, unpack
+from pixmill.analysis import Task, Wanted, analyze
 from pixmill.color.counting import count_top_reference, padded_values
 from pixmill.errors import CorruptImage
 from pixmill.imaging.header import is_large
 from pixmill.imaging.probe import probe
-from pixmill.record import Analysis, Color
 
 
 def encoded(array, form="PNG", **options):
@@ -129,89 +124,3 @@ def test_importing_it_loads_neither_kernels_nor_decoders():
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
     )
     assert done.stdout == "[]\n"
-
-
-# Packing
-
-
-def color(value, count, pixels):
-    rgb = (value >> 16, value >> 8 & 255, value & 255)
-    return Color(rgb, f"#{value:06X}", count, count / pixels if pixels else 0.0)
-
-
-@st.composite
-def analyses(draw):
-    pixels = draw(st.integers(0, 2**62))
-    counts = st.integers(0, pixels)
-    pairs = draw(st.lists(st.tuples(st.integers(0, 2**24 - 1), counts), min_size=1, max_size=256))
-    sides = st.integers(0, 2**31 - 1)
-    return Analysis(
-        tuple(color(value, count, pixels) for value, count in pairs),
-        pixels,
-        draw(sides),
-        draw(sides),
-        draw(st.sampled_from(["jpeg", "png", "webp", "gif", "avif", "tiff", "bmp", "ico"])),
-        draw(st.integers(0, 2**62)),
-        draw(st.none() | st.binary(min_size=16, max_size=16).map(bytes.hex)),
-    )
-
-
-@given(analyses())
-def test_unpacking_undoes_packing(analysis):
-    assert unpack(pack(analysis)) == analysis
-
-
-def test_packing_a_real_analysis_takes_few_bytes(noise):
-    data = encoded(noise)
-    packed = analyze_packed(memoryview(data), Task(probe(data), Wanted()))
-    assert unpack(packed) == run(data)
-    assert len(packed) == 44 + 3 * 11 + len("png")
-
-
-SAMPLE = Analysis((color(0x010203, 4, 9),), 9, 3, 3, "png", 70, "ab" * 16)
-
-
-@given(st.binary(max_size=200))
-def test_any_bytes_are_refused_or_give_a_sound_analysis(data):
-    for damaged in (data, bytes([PACKED_FORM]) + data, pack(SAMPLE)[:20] + data):
-        try:
-            analysis = unpack(damaged)
-        except ValueError:
-            continue
-        assert analysis.colors
-        assert all(0 <= color.share <= 1 for color in analysis.colors)
-        assert all(len(color.hex) == 7 and max(color.rgb) < 256 for color in analysis.colors)
-        assert analysis.format.isalnum()
-
-
-def test_every_cut_is_refused():
-    packed = pack(SAMPLE)
-    whole = len(packed) - len("png")
-    for end in range(whole + 1):
-        with pytest.raises(ValueError, match="packed analysis"):
-            unpack(packed[:end])
-
-
-class _Harm:
-    def __reduce__(self):
-        return open, ("harmed", "w")
-
-
-@pytest.mark.parametrize(
-    "damaged",
-    [
-        b"",
-        bytes([PACKED_FORM + 1]) + pack(SAMPLE)[1:],
-        pack(SAMPLE)[:-3] + b"\x1b[m",
-        pack(SAMPLE)[:-3] + "é".encode(),
-        pack(SAMPLE).replace(struct.pack("<QQ", 9, 70), struct.pack("<QQ", 3, 70)),
-        pickle.dumps(_Harm()),
-        pickle.dumps(((), 0, ()), protocol=5),
-    ],
-    ids=["empty", "form", "escape", "umlaut", "count above pixels", "pickle", "older form"],
-)
-def test_bytes_of_another_making_are_refused_and_never_run(damaged, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="packed analysis"):
-        unpack(damaged)
-    assert list(tmp_path.iterdir()) == []

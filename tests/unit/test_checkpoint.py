@@ -137,7 +137,7 @@ def test_a_field_that_is_not_as_it_was_written_is_damage(saved, changes):
     assert "is damaged" in refusal(saved(**changes))
 
 
-@pytest.mark.parametrize("form", [0, 2, None, "x" * 10_000])
+@pytest.mark.parametrize("form", [0, 3, None, "x" * 10_000])
 def test_another_form_is_told_apart_from_damage(saved, form):
     sentence = refusal(saved(form=form, unknown=1))
     assert "was written by another version" in sentence

@@ -12,14 +12,13 @@ from coloraide import Color
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image
 from sklearn.cluster import KMeans
 
 import pixmill.color
-from pixmill.color import clustering
+from pixmill.color import clustering, distinct
 from pixmill.color.clustering import Cluster, Points, clusters, edge_weights, mean
 
-BLACK, WHITE = Cluster((0, 0, 0), (0.0, 0.0, 0.0), 1.0), Cluster((255,) * 3, (255.0,) * 3, 1.0)
+BLACK, WHITE = Cluster((0.0, 0.0, 0.0), 1.0), Cluster((255.0,) * 3, 1.0)
 
 
 def noise(seed: int = 0, side: int = 40) -> np.ndarray:
@@ -72,15 +71,6 @@ def test_inertia_and_color_are_those_of_the_best_of_fifty_restarts(rgb):
     assert_as_good_as_fifty_restarts(rgb)
 
 
-@pytest.mark.corpus
-@pytest.mark.parametrize("number", range(5))
-def test_photos_are_as_good_as_the_best_of_fifty_restarts(corpus, number):
-    path = sorted((corpus / "photos").glob("*.jpg"))[number]
-    with Image.open(path) as image:
-        image.thumbnail((200, 200), Image.Resampling.LANCZOS)
-        assert_as_good_as_fifty_restarts(np.asarray(image.convert("RGB")))
-
-
 @st.composite
 def problems(draw):
     """Weighted colours, sorted, in cells cut anywhere, and centroids to begin with."""
@@ -115,9 +105,22 @@ def test_seeds_equal_the_reference_exactly(problem, data):
     points, start = problem
     draw = st.floats(0, 1, exclude_max=True)
     draws = data.draw(arrays(np.float64, len(start), elements=draw))
-    ours = clustering._seed(points, draws)
+    ours = np.empty_like(start)
+    clustering.seeding.seed(points.colors, points.weights, draws, ours)
     assert np.array_equal(ours, clustering.seed_reference(points, draws))
     assert len(np.unique(ours, axis=0)) == len(ours)
+
+
+@given(problems(), st.integers(1, 3), st.integers(1, 9))
+@settings(deadline=None, max_examples=100)
+def test_trials_equal_the_reference_exactly(problem, restarts, rounds):
+    points, start = problem
+    draws = np.random.default_rng(rounds).random((restarts, len(start)))
+    expected, best = clustering.try_seeds_reference(points, draws, rounds, 0.0)
+    ours, scores = np.empty_like(expected), np.empty(restarts)
+    clustering.seeding.try_seeds(points.colors, points.weights, draws, ours, scores, rounds, 0.0)
+    assert np.array_equal(ours, expected)
+    assert scores == pytest.approx(best)
 
 
 @given(problems())
@@ -140,7 +143,7 @@ def test_one_color_is_one_cluster_even_of_one_pixel(k):
 
 def test_colors_up_to_k_are_their_own_clusters():
     rgb = np.repeat(np.eye(3, dtype=np.uint8) * 200, (1, 3, 2), axis=0)
-    assert [(one.rgb_u8, one.share) for one in clusters(rgb, 3)] == [
+    assert [(one.rgb, one.share) for one in clusters(rgb, 3)] == [
         ((0, 200, 0), 3 / 6),
         ((0, 0, 200), 2 / 6),
         ((200, 0, 0), 1 / 6),
@@ -151,7 +154,7 @@ def test_colors_up_to_k_are_their_own_clusters():
 def test_of_equal_clusters_the_smaller_color_is_first():
     rgb = np.array([[255, 0, 0], [16, 0, 0], [0, 255, 0], [0, 0, 255], [255, 0, 0]], np.uint8)
     expected = [(255, 0, 0), (0, 0, 255), (0, 255, 0), (16, 0, 0)]
-    assert [one.rgb_u8 for one in clusters(rgb, 5)] == expected
+    assert [one.rgb for one in clusters(rgb, 5)] == expected
 
 
 @pytest.mark.parametrize("rgb", DRAWN, ids=["noise", "gradient", "paper", "blobs"])
@@ -212,17 +215,17 @@ def test_the_mean_is_that_of_all_channels():
 def test_a_square_that_almost_fills_its_ground_is_not_the_background(margin, shape):
     rgb = np.full((*shape, 3), 255, np.uint8)
     rgb[margin:-margin, margin:-margin] = 0
-    assert clusters(rgb, weights=edge_weights(*shape))[0].rgb_u8 == (255, 255, 255)
-    assert (clusters(rgb)[0].rgb_u8 == (0, 0, 0)) == ((rgb == 0).mean() > 0.5)
+    assert clusters(rgb, weights=edge_weights(*shape))[0].rgb == (255, 255, 255)
+    assert (clusters(rgb)[0].rgb == (0, 0, 0)) == ((rgb == 0).mean() > 0.5)
     if margin == 2:
-        assert clusters(rgb)[0].rgb_u8 == (0, 0, 0)
+        assert clusters(rgb)[0].rgb == (0, 0, 0)
 
 
 @pytest.mark.parametrize("shape", [(200, 200), (200, 133), (60, 200)])
 def test_a_frame_of_one_pixel_is_not_the_background(shape):
     rgb = np.zeros((*shape, 3), np.uint8)
     rgb[1:-1, 1:-1] = 255
-    assert clusters(rgb, weights=edge_weights(*shape))[0].rgb_u8 == (255, 255, 255)
+    assert clusters(rgb, weights=edge_weights(*shape))[0].rgb == (255, 255, 255)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 9), (9, 2)])
@@ -237,12 +240,16 @@ def test_edge_weights_fall_with_the_distance_from_the_nearest_edge():
 
 
 def test_without_kernels_the_answer_is_the_same(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pixmill.color.lloyd", None)
-    monkeypatch.delattr(pixmill.color, "lloyd")
+    with_kernels = [clusters(rgb) for rgb in DRAWN]
+    for module in ("lloyd", "seeding", "sorting"):
+        monkeypatch.setitem(sys.modules, f"pixmill.color.{module}", None)
+        monkeypatch.delattr(pixmill.color, module)
+    bare = runpy.run_path(distinct.__file__)
+    assert bare["sorting"] is None
+    monkeypatch.setattr(distinct, "sorting", None)
     alone = runpy.run_path(clustering.__file__)
     assert alone["lloyd"] is None
-    for rgb in DRAWN:
-        assert alone["clusters"](rgb) == clusters(rgb)
+    assert [alone["clusters"](rgb) for rgb in DRAWN] == with_kernels
 
 
 @pytest.mark.parametrize("k", [0, -1, 257])

@@ -125,11 +125,11 @@ def table():
 
 def test_the_table_of_the_design_is_read_whole(table):
     first, last = ["errors", "record", "settings"], ["store", "jobs", "web", "cli"]
-    middle = ["color", "imaging", "fetch", "analysis", "image", "pool", "batch"]
+    middle = ["color", "imaging", "fetch", "analysis", "matching", "told", "image", "pool", "batch"]
     rooms = [*first, *middle, *last]
     assert list(table) == [*rooms, "__main__"]
     assert table["color"] == {"errors"}
-    assert table["batch"] == {"fetch", "pool", "analysis", "imaging", "color", "errors"}
+    assert table["batch"] == {"fetch", "pool", "analysis", "imaging", "color", "errors", "told"}
     assert table["cli"] == {*rooms, "__main__"}
 
 

@@ -15,6 +15,7 @@ from pixmill.batch.sink.merge import merge
 from pixmill.errors import OutputError, ResumeRefused
 
 from .kills import Killed, Killer
+from .product_records import PRODUCTS, a_run_of, options_of, product_of
 from .sink_records import a_run, both_files, failed, item_of, succeeded, write_all
 
 ENDINGS = ["csv", "jsonl", "parquet"]
@@ -41,9 +42,17 @@ def merge_and_publish(output, options, records, retried):
         sink.publish()
 
 
+def again_of(options, record, fate):
+    """The same, of the product that the table tells of."""
+    new = again(record, fate)
+    if record.failure is None or new.failure is not None:
+        return new
+    return product_of(options.product, record.line, record.url, extra=record.extra)
+
+
 def check(folder, ending, records, fates, options=OPTIONS):
     output, retried, whole = (folder / f"{name}.{ending}" for name in ("o", "again", "whole"))
-    after = [again(record, fate) for record, fate in zip(records, fates, strict=True)]
+    after = [again_of(options, record, fate) for record, fate in zip(records, fates, strict=True)]
     write_all(output, records, options)
     write_all(
         retried, [new for new, old in zip(after, records, strict=True) if old.failure], options
@@ -61,6 +70,28 @@ def test_merged_files_are_those_of_a_run_that_ended_so_at_once(tmp_path, ending,
     records = a_run(count)
     pattern = {"all": [True] * count, "none": [False] * count}
     check(tmp_path, ending, records, pattern.get(fates, [i % 2 == 0 for i in range(count)]))
+
+
+@pytest.mark.usefixtures("small_groups")
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("product", PRODUCTS)
+@pytest.mark.parametrize("every", [1, 2])
+def test_tables_of_every_product_merge(tmp_path, ending, product, every):
+    fates = [i % every == 0 for i in range(23)]
+    options = options_of(product, header=True)
+    check(tmp_path, ending, a_run_of(product, 23), fates, options)
+
+
+@pytest.mark.parametrize(("product", "other"), [("match", "clusters"), ("clusters", "colors")])
+def test_a_parquet_table_of_another_product_does_not_fit(tmp_path, product, other):
+    records = a_run_of(product, 9)
+    output, retried = tmp_path / "o.parquet", tmp_path / "again.parquet"
+    write_all(output, records, options_of(product))
+    lines = [record for record in records if record.failure]
+    write_all(retried, [product_of(other, r.line, r.url) for r in lines], options_of(other))
+    with pytest.raises(ResumeRefused, match="does not fit"):
+        merge(output, options_of(product), map(item_of, records), retried)
+    assert not list(tmp_path.glob("*.part"))
 
 
 TEXT = st.text(st.sampled_from('ab",\n\r \ud800\u2028😀'), max_size=5)

@@ -12,6 +12,7 @@ from pixmill.batch.sink import TableOptions, parquet_part
 from pixmill.batch.sink.merge import merge
 from pixmill.errors import ResumeRefused
 
+from .product_records import a_run_of, options_of
 from .sink_records import a_run, failed, item_of, succeeded, with_a_damaged_page, write_all
 from .test_merge import OPTIONS, again, check, damage_retried_error_missing
 
@@ -63,6 +64,16 @@ def test_many_pages_and_long_rows_of_the_real_sizes_merge_to_the_same_bytes(tmp_
     ]
     check(tmp_path, "parquet", records, [True] * len(records), KEPT)
     assert len(group_rows(tmp_path / "o.parquet")) > 2
+
+
+def test_matches_that_were_tried_again_end_row_groups_where_a_run_would_have(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_part, "_SURPLUS_BYTES", 300)
+    monkeypatch.setattr(parquet_part, "_ROW_BYTES", 100)
+    monkeypatch.setattr(parquet_part, "_PIECE_BYTES", 2000)
+    options = options_of("match", keep_columns=("k",))
+    records = [replace(each, extra=(("k", "é" * 200),)) for each in a_run_of("match", 40)]
+    check(tmp_path, "parquet", records, [i % 4 > 0 for i in range(40)], options)
+    assert 2 < len(group_rows(tmp_path / "o.parquet")) < 40
 
 
 @pytest.mark.parametrize(

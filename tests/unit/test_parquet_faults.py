@@ -27,6 +27,7 @@ from pixmill.errors import OutputError, ResumeRefused
 from .sink_records import a_run, open_descriptors, succeeded, with_a_damaged_page
 
 OPTIONS = TableOptions()
+SCHEMA = table_schema(OPTIONS)
 ROWS = 40
 
 
@@ -74,17 +75,19 @@ def damaged_copies(whole):
 
 def read_or_refused(part):
     try:
-        return read_part(part)
+        return read_part(part, SCHEMA)
     except ResumeRefused as refusal:
         return str(refusal)
 
 
 def test_a_damaged_part_is_never_read_as_other_rows(tmp_path):
     part = tmp_path / "part-00000.parquet"
-    batch = to_batch([json_row(record) for record in a_run(ROWS)])
-    with table_writer(part) as writer:
+    batch = to_batch(
+        [json_row(record, TableOptions()) for record in a_run(ROWS)], SCHEMA
+    )
+    with table_writer(part, SCHEMA) as writer:
         write_group(writer, pa.Table.from_batches([batch]))
-    written, refusals, copies = read_part(part), [], list(damaged_copies(part.read_bytes()))
+    written, refusals, copies = read_part(part, SCHEMA), [], list(damaged_copies(part.read_bytes()))
     for damaged in copies:
         part.write_bytes(damaged)
         answer = read_or_refused(part)
@@ -119,16 +122,16 @@ def test_a_part_that_can_not_be_read_is_not_called_one_that_can_not_be_written(
 
 def test_a_process_without_descriptors_does_not_call_a_good_part_changed(tmp_path):
     path = tmp_path / "part.parquet"
-    with table_writer(path) as writer:
-        write_group(writer, table_schema().empty_table())
+    with table_writer(path, SCHEMA) as writer:
+        write_group(writer, SCHEMA.empty_table())
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
     try:
         with pytest.raises(OutputError, match="Too many open files; running again resumes"):
-            read_part(path)
+            read_part(path, SCHEMA)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert read_part(path).num_rows == 0
+    assert read_part(path, SCHEMA).num_rows == 0
 
 
 def test_files_in_the_folder_of_parts_that_are_not_its_own_are_spared(tmp_path):

@@ -25,13 +25,13 @@ def test_all_that_is_remembered_takes_a_few_mebibytes_whatever_the_number_of_col
         colors = tuple(Color((i, 0, 0), f"#{i:02X}0000", 1, 1 / n) for i in range(n))
         packed = pack(Analysis(colors, n, n, 1, "jpeg", 10, "0" * 32))
         entry = sys.getsizeof(packed) + sys.getsizeof(Outcome(packed, None)) + 16
-        assert _remembered(plan, Wanted(n=n).n) * entry <= 8 * 2**20
-        assert _remembered(plan, n) >= 2000
+        assert _remembered(plan, Wanted(n=n)) * entry <= 8 * 2**20
+        assert _remembered(plan, Wanted(n=n)) >= 2000
 
 
 @given(st.integers(1, 256), st.integers(1, 64))
 def test_the_smallest_profile_remembers_too(n, workers):
-    assert _remembered(plan_memory(least_memory(workers), workers), n) > 100
+    assert _remembered(plan_memory(least_memory(workers), workers), Wanted(n=n)) > 100
 
 
 @given(st.text(st.characters(), max_size=50), st.text(st.characters(), max_size=50))

@@ -66,19 +66,21 @@ def read_csv(text: str) -> list[list[str]]:
 
 def test_csv_row_is_url_and_colors():
     assert (
-        csv_row(succeeded(10), counts=False) == "http://a.example/10.png,#0A0007,#0A0107,#0A0207\n"
+        csv_row(succeeded(10), TableOptions())
+        == "http://a.example/10.png,#0A0007,#0A0107,#0A0207\n"
     )
 
 
 def test_csv_row_with_counts_and_kept_columns_in_that_order():
     record = succeeded(10, n=2, extra=(("id", "7"), ("label", "a,b")))
     assert (
-        csv_row(record, counts=True) == 'http://a.example/10.png,#0A0007,#0A0107,900,899,7,"a,b"\n'
+        csv_row(record, TableOptions(counts=True))
+        == 'http://a.example/10.png,#0A0007,#0A0107,900,899,7,"a,b"\n'
     )
 
 
 def test_csv_leaves_failed_records_out():
-    assert csv_row(failed(3), counts=True) == ""
+    assert csv_row(failed(3), TableOptions(counts=True)) == ""
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_csv_leaves_failed_records_out():
     ],
 )
 def test_csv_quotes_only_comma_quote_and_line_ends(url, field):
-    assert csv_row(succeeded(1, url), counts=False) == f"{field},#010007,#010107,#010207\n"
+    assert csv_row(succeeded(1, url), TableOptions()) == f"{field},#010007,#010107,#010207\n"
 
 
 def test_header_names_every_column():
@@ -106,7 +108,7 @@ def test_header_names_every_column():
 
 @given(ANY_TEXT, ANY_TEXT)
 def test_any_url_and_kept_value_comes_back_through_a_csv_reader(url, value):
-    row = csv_row(succeeded(1, url, extra=(("k", value),)), counts=False)
+    row = csv_row(succeeded(1, url, extra=(("k", value),)), TableOptions())
     assert read_csv(row) == [[whole(url), "#010007", "#010107", "#010207", whole(value)]]
     assert row.startswith(csv_start(url))
 
@@ -128,7 +130,7 @@ def test_errors_file_has_a_row_of_six_for_a_failure_and_none_for_a_success():
 
 def test_json_row_of_a_success():
     record = succeeded(1, "http://ä/😀", n=1, extra=(("id", "7"),))
-    assert json_row(record) == (
+    assert json_row(record, TableOptions()) == (
         '{"line":1,"url":"http://ä/😀","status":"ok","code":null,"http_status":200,"attempts":1,'
         '"message":null,"colors":[{"hex":"#010007","count":900,"share":0.2197265625}],'
         '"pixels":4096,"width":64,"height":32,"format":"png","bytes":321,'
@@ -137,17 +139,17 @@ def test_json_row_of_a_success():
 
 
 def test_json_row_of_a_failure_has_the_same_keys():
-    row = json.loads(json_row(failed(2)))
+    row = json.loads(json_row(failed(2), TableOptions()))
     assert list(row) == JSON_KEYS
     assert row["status"] == "failed"
-    assert json_row(failed(2)).startswith(json_start(2, row["url"], failed=True))
+    assert json_row(failed(2), TableOptions()).startswith(json_start(2, row["url"], failed=True))
     assert row["code"] == "http_error"
     assert [key for key in row if row[key] is None] == JSON_KEYS[7:14]
 
 
 @given(ANY_TEXT, ANY_TEXT)
 def test_any_text_comes_back_from_one_json_line(url, value):
-    row = json_row(succeeded(1, url, extra=((value, value),)))
+    row = json_row(succeeded(1, url, extra=((value, value),)), TableOptions())
     data = utf8(row)
     assert data.index(b"\n") == len(data) - 1
     read = json.loads(data)
@@ -160,7 +162,7 @@ def test_any_text_comes_back_from_one_json_line(url, value):
 def test_json_shares_read_back_to_the_same_double(count, pixels):
     share = min(count, pixels) / max(count, pixels)
     analysis = Analysis((Color((0, 0, 0), "#000000", 1, share),), 1, 1, 1, "png", 1)
-    row = json.loads(json_row(Record(1, "u", analysis)))
+    row = json.loads(json_row(Record(1, "u", analysis), TableOptions()))
     assert row["colors"][0]["share"] == share
 
 
@@ -170,7 +172,7 @@ def test_parquet_has_the_columns_of_jsonl_and_the_same_values(tmp_path):
     write_all(tmp_path / "o.jsonl", records)
     table = pq.read_table(tmp_path / "o.parquet")
     assert table.column_names == JSON_KEYS
-    assert table.schema.equals(table_schema())
+    assert table.schema.equals(table_schema(TableOptions()))
     rows = table.to_pylist()
     for row in rows:
         row["extra"] = dict(row["extra"])
@@ -178,7 +180,7 @@ def test_parquet_has_the_columns_of_jsonl_and_the_same_values(tmp_path):
 
 
 def test_parquet_types_are_those_documented():
-    schema = table_schema()
+    schema = table_schema(TableOptions())
     assert schema.field("line").type == pa.int64()
     assert schema.field("http_status").type == pa.int32()
     assert schema.field("extra").type == pa.map_(pa.string(), pa.string())

@@ -79,7 +79,7 @@ def test_standard_input_is_a_plain_list_that_can_not_resume(put, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbfhttp://a/\n\nx")))
     source = open_source([put("l.txt", "1\n2\n"), "-"], OPTIONS)
     assert (source.resumable, source.identity(), source.total_bytes) == (False, None, None)
-    assert source.default_output is None
+    assert source.name is None
     items = list(source.items())
     assert [(item.line, item.url) for item in items] == [
         (1, "1"),
@@ -105,7 +105,7 @@ def test_a_named_pipe_is_read_as_it_comes_and_can_not_resume(tmp_path):
     pipe = tmp_path / "pipe.csv"
     os.mkfifo(pipe)
     source = open_source([pipe], OPTIONS)
-    assert (source.resumable, source.identity(), source.default_output) == (False, None, None)
+    assert (source.resumable, source.identity(), source.name) == (False, None, None)
     writer = threading.Thread(target=pipe.write_text, args=("id,url\n1,http://a/\n",))
     writer.start()
     assert [(item.line, item.url) for item in source.items()] == [(2, "http://a/")]
@@ -156,24 +156,26 @@ def test_inputs_that_make_no_sense_are_refused(put, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given_name", "output"),
+    ("given_name", "name_of_it"),
     [
-        ("d/l.txt", "d/l.txt-colors.csv"),
-        ("d/l.csv.gz", "d/l.csv.gz-colors.csv"),
-        ("d/", "d-colors.csv"),
-        ("d/a.png", "d/a.png-colors.csv"),
+        ("d/l.txt", "d/l.txt"),
+        ("d/l.csv.gz", "d/l.csv.gz"),
+        ("d/", "d"),
+        ("d/a.png", "d/a.png"),
     ],
 )
-def test_the_table_goes_beside_a_single_input(put, tmp_path, monkeypatch, given_name, output):
+def test_the_table_is_named_after_a_single_input(
+    put, tmp_path, monkeypatch, given_name, name_of_it
+):
     for name in ("d/l.txt", "d/l.csv.gz", "d/a.png"):
         put(name)
     monkeypatch.chdir(tmp_path)
-    assert open_source([given_name], OPTIONS).default_output == output
-    assert open_source([given_name, "d/l.txt"], OPTIONS).default_output is None
+    assert open_source([given_name], OPTIONS).name == name_of_it
+    assert open_source([given_name, "d/l.txt"], OPTIONS).name is None
 
 
-def test_the_table_of_the_current_directory_goes_beside_it(put, tmp_path, monkeypatch):
+def test_the_table_of_the_current_directory_is_named_after_it(put, tmp_path, monkeypatch):
     put("d/a.png")
     monkeypatch.chdir(tmp_path / "d")
-    assert open_source(["."], OPTIONS).default_output == f"{tmp_path}/d-colors.csv"
-    assert open_source(["/dev/null"], OPTIONS).default_output is None
+    assert open_source(["."], OPTIONS).name == f"{tmp_path}/d"
+    assert open_source(["/dev/null"], OPTIONS).name is None

@@ -75,7 +75,7 @@ class ResultCache:
         self._database = database
         self._folder = folder
         # Results of another form are never found, so never misread.
-        self._wanted = f"{PACKED_FORM} {wanted.n} {wanted.alpha} {wanted.md5}"
+        self._wanted = " ".join(map(str, (PACKED_FORM, *wanted)))
         self._n = wanted.n
         self._max_bytes = max_bytes
         self._clock = clock

@@ -18,7 +18,7 @@ from pixmill.errors import ResumeRefused
 if TYPE_CHECKING:
     from pathlib import Path
 
-_FORM = 1
+_FORM = 2
 
 State = Literal["running", "publishing", "finished"]
 
@@ -29,8 +29,8 @@ class Checkpoint:
 
     `source` is the input's identity and `options` what bears on the output, both JSON values;
     `line` and `position` are of the last item whose row is durable (0 before the first); `sink` is
-    the sink's own state; `ok` and `failed` count rows. `publishing`: all rows are written, files
-    are being renamed.
+    the sink's own state; `ok` and `failed` count rows, `missed` those of `ok` without a match.
+    `publishing`: all rows are written, files are being renamed.
     """
 
     source: dict[str, Any] | None
@@ -40,6 +40,7 @@ class Checkpoint:
     position: tuple[int, int] = (0, 0)
     sink: dict[str, Any] | None = None
     ok: int = 0
+    missed: int = 0
     failed: dict[str, int] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
@@ -78,7 +79,14 @@ def _checked(fields: dict[str, Any]) -> Checkpoint:
     """Make a checkpoint of what a file held. Raises ValueError, KeyError or TypeError."""
     begin, offset = fields.pop("position")
     checkpoint = Checkpoint(**fields, position=(begin, offset))
-    numbers = [begin, offset, checkpoint.line, checkpoint.ok, *checkpoint.failed.values()]
+    numbers = [
+        begin,
+        offset,
+        checkpoint.line,
+        checkpoint.ok,
+        checkpoint.missed,
+        *checkpoint.failed.values(),
+    ]
     sound = (
         all(type(number) is int and number >= 0 for number in numbers)
         and checkpoint.state in get_args(State)

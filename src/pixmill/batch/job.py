@@ -67,13 +67,14 @@ class Job:
 class Report:
     """How a job ended.
 
-    `complete`, or else stopped and ready to be resumed; rows of the whole output by outcome;
-    whether nothing was left to do; and the progress of this process.
+    `complete`, or else stopped and ready to be resumed; rows of the whole output by outcome, and
+    those of `ok` without a match; whether nothing was left to do; and the progress of this process.
     """
 
     complete: bool
     ok: int
     failed: dict[str, int]
+    missed: int = 0
     did_nothing: bool = False
     progress: Progress | None = None
 
@@ -93,7 +94,7 @@ def run_job(job: Job, watcher: Watcher) -> Report:
     with OutputLock(job.output):
         begun = None if job.overwrite else resumable(job, Checkpoint.load(path))
         if begun is not None and begun.state == "finished":
-            return Report(complete=True, ok=begun.ok, failed=begun.failed, did_nothing=True)
+            return _report(begun, did_nothing=True)
         checkpoint = begun or Checkpoint(job.source.identity(), job.bearing)
         rest = _Rest(job.source, checkpoint)
         run = Run(rest, job.run)  # refuses bad options before a checkpoint holds on to them
@@ -104,18 +105,35 @@ def run_job(job: Job, watcher: Watcher) -> Report:
             if checkpoint.state == "running":
                 _write_rows(job, checkpoint, sink, run=run, progress=progress, watcher=watcher)
                 if run.stopped or not rest.ended:
-                    return Report(
-                        complete=False,
-                        ok=progress.ok,
-                        failed=dict(progress.failed),
-                        progress=progress,
-                    )
+                    return _so_far(progress, complete=False)
                 checkpoint.sink, checkpoint.state = sink.finish(), "publishing"
                 checkpoint.save(path)
             publish(job, checkpoint, sink)
-            return Report(
-                complete=True, ok=checkpoint.ok, failed=checkpoint.failed, progress=progress
-            )
+            return _report(checkpoint, progress=progress)
+
+
+def _report(
+    checkpoint: Checkpoint, *, did_nothing: bool = False, progress: Progress | None = None
+) -> Report:
+    """Report a finished output."""
+    return Report(
+        complete=True,
+        ok=checkpoint.ok,
+        missed=checkpoint.missed,
+        failed=checkpoint.failed,
+        did_nothing=did_nothing,
+        progress=progress,
+    )
+
+
+def _so_far(progress: Progress, *, complete: bool) -> Report:
+    return Report(
+        complete=complete,
+        ok=progress.ok,
+        missed=progress.missed,
+        failed=dict(progress.failed),
+        progress=progress,
+    )
 
 
 class _Rest:
@@ -172,7 +190,7 @@ def _unclaimed(path: Path, output: Path) -> str:
 
 
 def _progress_at(source: Source, checkpoint: Checkpoint) -> Progress:
-    progress = Progress(ok=checkpoint.ok)
+    progress = Progress(ok=checkpoint.ok, missed=checkpoint.missed)
     progress.failed.update(checkpoint.failed)
     if checkpoint.line:
         last = Item(line=checkpoint.line, url="", position=checkpoint.position)
@@ -180,20 +198,18 @@ def _progress_at(source: Source, checkpoint: Checkpoint) -> Progress:
     return progress
 
 
-def run_stream(job: Job, stream: BinaryIO, watcher: Watcher) -> Report:
-    """Write the table to a stream; nothing is kept, so nothing resumes. Raises RunError."""
+def run_stream(job: Job, stream: BinaryIO, watcher: Watcher, *, json: bool = False) -> Report:
+    """Write the table to a stream, as CSV or as JSON lines; nothing resumes. Raises RunError."""
     progress = Progress()
-    with closing(StreamSink(stream, job.table)) as sink, Run(job.source.items(), job.run) as run:
+    with (
+        closing(StreamSink(stream, job.table, json=json)) as sink,
+        Run(job.source.items(), job.run) as run,
+    ):
         watcher.started(run, progress, 0)
         for _ in _written(job, run, sink, progress, watcher):
             sink.commit()
         sink.finish()
-        return Report(
-            complete=not run.stopped,
-            ok=progress.ok,
-            failed=dict(progress.failed),
-            progress=progress,
-        )
+        return _so_far(progress, complete=not run.stopped)
 
 
 def _written(
@@ -228,5 +244,6 @@ def _write_rows(  # noqa: PLR0913 - keyword-only, and all that takes part in a r
         for last in _written(job, run, sink, progress, watcher):
             checkpoint.sink = sink.commit()
             checkpoint.line, checkpoint.position = last.line, last.position
-            checkpoint.ok, checkpoint.failed = progress.ok, dict(progress.failed)
+            checkpoint.ok, checkpoint.missed = progress.ok, progress.missed
+            checkpoint.failed = dict(progress.failed)
             checkpoint.save(checkpoint_path(job.output))

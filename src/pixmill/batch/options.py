@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pixmill.analysis import Task
+    from pixmill.record import Cluster, Match
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,8 +22,9 @@ class RunOptions:
     """All that a run can be told; sizes in bytes, times in seconds.
 
     `analyze` is the function that worker processes run on each body; it must be importable by name
-    and return what `pixmill.analysis.pack` returns. `reserved_bytes` of `memory_bytes` are left to
-    what the caller does with the records.
+    and return what `pixmill.analysis.pack` returns. `matcher`, such as `pixmill.Matcher`, makes the
+    match of each record from the clusters, which `wanted` must ask for. `reserved_bytes` of
+    `memory_bytes` are left to what the caller does with the records.
     """
 
     wanted: Wanted = field(default_factory=Wanted)
@@ -48,4 +50,5 @@ class RunOptions:
     cache: Path | None = None
     cache_max_bytes: int = 2**30
     tracebacks: bool = False
+    matcher: Callable[[tuple[Cluster, ...]], Match] | None = None
     analyze: Callable[[memoryview, Task], bytes] = analyze_packed

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from pixmill.analysis import Task, unpack
+from pixmill.analysis import Task, packed_bytes, unpack
 from pixmill.batch.cache import Result, ResultCache
 from pixmill.batch.landing import Landing
 from pixmill.batch.local import read_file
@@ -29,6 +29,7 @@ from pixmill.record import Failure
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pixmill.analysis import Wanted
     from pixmill.batch.cache import Known
     from pixmill.batch.memory import MemoryPlan
     from pixmill.batch.options import RunOptions
@@ -84,7 +85,7 @@ class Pipeline:
         self._pool = pool
         self._cache = cache
         self._landing: Landing[bytes] = Landing()
-        remembered = _remembered(plan, options.wanted.n)
+        remembered = _remembered(plan, options.wanted)
         self._urls: Once[Outcome] = Once(remembered, keep=_without_traceback)
         self._images: Once[bytes | ItemError] = Once(remembered, keep=_bare)
 
@@ -214,9 +215,9 @@ def _redirected(download: Download, url: str) -> bool:
     return download.url != parse_url(url).url
 
 
-def _remembered(plan: MemoryPlan, n: int) -> int:
+def _remembered(plan: MemoryPlan, wanted: Wanted) -> int:
     """Give how many answers to remember, of which each takes some hundred bytes and its colors."""
-    return min(_MOST_REMEMBERED, plan.rows // _REMEMBERED_PART // (400 + 12 * n))
+    return min(_MOST_REMEMBERED, plan.rows // _REMEMBERED_PART // (400 + packed_bytes(wanted)))
 
 
 def _url_key(url: str) -> bytes:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Progress:
     """Counts of an output under way.
 
-    `ok` and `failed` (by code) include what earlier, interrupted runs did; `images` and `bytes` are
+    `ok` and `failed` (by code) include what earlier, interrupted runs did, and so does `missed`:
+    those of `ok` without a color of the palette within the tolerance. `images` and `bytes` are
     of this process alone, as the rates are. `share` is the part of the input behind us, 0 to 1,
     None where it is not known; `first_share` that at the start of this process. `clock` tells
     seconds from any start.
@@ -25,6 +26,7 @@ class Progress:
 
     clock: Callable[[], float] = time.monotonic
     ok: int = 0
+    missed: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     images: int = 0
     bytes: int = 0
@@ -42,6 +44,7 @@ class Progress:
             self.failed[record.failure.code] += 1
         else:
             self.ok += 1
+            self.missed += record.match is not None and not record.match.found
         if record.analysis is not None:
             self.bytes += record.analysis.bytes
 

@@ -45,12 +45,24 @@ def retry_job(job: Job, watcher: Watcher) -> Report:
         if checkpoint is None or checkpoint.state != "finished":
             raise ResumeRefused(f"{job.output} is not finished: run without --retry-failed first")
         if not checkpoint.failed:
-            return Report(complete=True, ok=checkpoint.ok, failed={}, did_nothing=True)
+            return Report(
+                complete=True,
+                ok=checkpoint.ok,
+                missed=checkpoint.missed,
+                failed={},
+                did_nothing=True,
+            )
         again = _again(job)
         report = run_job(again, watcher)
         if report.complete:
             _take_over(job, checkpoint, again, report)
-        return replace(report, ok=checkpoint.ok, failed=checkpoint.failed, did_nothing=False)
+        return replace(
+            report,
+            ok=checkpoint.ok,
+            missed=checkpoint.missed,
+            failed=checkpoint.failed,
+            did_nothing=False,
+        )
 
 
 def _again(job: Job) -> Job:
@@ -99,6 +111,7 @@ def failed_lines(errors: Path) -> Iterator[int]:
 def _take_over(job: Job, checkpoint: Checkpoint, again: Job, report: Report) -> None:
     checkpoint.sink = merge(job.output, job.table, job.source.items(), again.output)
     checkpoint.ok += report.ok
+    checkpoint.missed += report.missed
     checkpoint.failed = report.failed
     checkpoint.state = "publishing"
     checkpoint.save(checkpoint_path(job.output))

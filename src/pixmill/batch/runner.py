@@ -11,15 +11,16 @@ import asyncio
 import contextlib
 import queue
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, get_args
 
-from pixmill.analysis import unpack
+from pixmill.analysis import packed_bytes, unpack
 from pixmill.batch.memory import plan_memory
 from pixmill.batch.options import RunOptions
 from pixmill.batch.reader import Reader, weight
 from pixmill.batch.window import Window
+from pixmill.errors import UsageError
 from pixmill.pool import Pool
-from pixmill.record import Item, Record
+from pixmill.record import Item, Record, Summarizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from pixmill.batch.pipeline import Outcome, Pipeline
 
 IDLE_S = 0.5
+_MOST_COLORS = 256
 _PRELOAD = ("pixmill.batch.warm",)
+_PRELOAD_CLUSTERS = ("pixmill.analysis.warm",)
 
 
 def run(urls: Iterable[str | Item], options: RunOptions | None = None) -> Iterator[Record]:
@@ -51,6 +54,23 @@ def _as_items(urls: Iterable[str | Item]) -> Iterator[Item]:
         yield url if isinstance(url, Item) else Item(line=line, url=url)
 
 
+def _refuse_unlike(options: RunOptions) -> None:
+    """Refuse what would fail or mislead with every image."""
+    wanted, matcher = options.wanted, options.matcher
+    if not (0 <= wanted.n <= _MOST_COLORS and 1 <= wanted.k <= _MOST_COLORS):
+        raise UsageError(f"0 to 256 colors and 1 to 256 clusters can be wanted, not {wanted}")
+    if wanted.summarizer not in {None, *get_args(Summarizer)}:
+        raise UsageError(
+            f"the summarizer is one of {', '.join(get_args(Summarizer))}, "
+            f"not {wanted.summarizer!r:.40}"
+        )
+    if matcher is not None and wanted.summarizer is None:
+        raise UsageError("a matcher needs clusters: name a summarizer in `wanted`")
+    told = getattr(matcher, "summarizer", wanted.summarizer)
+    if matcher is not None and told != wanted.summarizer:
+        raise UsageError(f"the matcher tells of {told}, and wanted is {wanted.summarizer}")
+
+
 class Run:
     """A run under way: a context manager to iterate over.
 
@@ -62,6 +82,7 @@ class Run:
     """
 
     def __init__(self, urls: Iterable[str | Item], options: RunOptions) -> None:
+        _refuse_unlike(options)
         self._urls = urls
         self._options = options
         self._plan = plan_memory(options.memory_bytes, options.workers, options.reserved_bytes)
@@ -81,7 +102,7 @@ class Run:
             workers=self._options.workers,
             item_timeout_s=self._options.decode_timeout_s,
             decode_budget_bytes=self._plan.decode,
-            preload=_PRELOAD,
+            preload=_PRELOAD + (_PRELOAD_CLUSTERS if self._options.wanted.summarizer else ()),
         )
         self._thread.start()
         return self
@@ -111,7 +132,7 @@ class Run:
             for item, outcome in rows:
                 if self.stopped:
                     return
-                yield item, _record(item, outcome)
+                yield item, self._record(item, outcome)
             self._give_back(rows)
         if self._error is not None:
             raise self._error
@@ -124,7 +145,21 @@ class Run:
             self._loop.call_soon_threadsafe(self._window.leave, len(rows), n_bytes)  # type: ignore[union-attr]
 
     def _weight(self, item: Item) -> int:
-        return weight(item) + 400 + 10 * self._options.wanted.n
+        return weight(item) + 400 + packed_bytes(self._options.wanted)
+
+    def _record(self, item: Item, outcome: Outcome) -> Record:
+        analysis = unpack(outcome.packed) if outcome.packed is not None else None
+        matcher = self._options.matcher
+        return Record(
+            line=item.line,
+            url=item.url,
+            analysis=analysis,
+            failure=outcome.failure,
+            http_status=outcome.http_status,
+            attempts=outcome.attempts,
+            extra=item.extra,
+            match=matcher(analysis.clusters or ()) if matcher and analysis else None,
+        )
 
     def _serve(self) -> None:
         try:
@@ -178,15 +213,3 @@ class Run:
             self._window.finish(number, (item, await pipeline.outcome(item)))
         finally:
             room.release()
-
-
-def _record(item: Item, outcome: Outcome) -> Record:
-    return Record(
-        line=item.line,
-        url=item.url,
-        analysis=unpack(outcome.packed) if outcome.packed is not None else None,
-        failure=outcome.failure,
-        http_status=outcome.http_status,
-        attempts=outcome.attempts,
-        extra=item.extra,
-    )

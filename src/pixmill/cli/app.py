@@ -14,6 +14,11 @@ from pixmill.cli.colors import colors
 from pixmill.cli.demo import demo
 from pixmill.cli.doctor import doctor
 from pixmill.cli.ending import EXIT_FATAL, EXIT_INTERRUPTED, ended_by_errors
+from pixmill.cli.keys import keys
+from pixmill.cli.match import match
+from pixmill.cli.migrate import migrate
+from pixmill.cli.palettes import palettes
+from pixmill.cli.serve import serve
 
 
 class _Commands(TyperGroup):
@@ -46,8 +51,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(colors)
+app.command()(match)
+app.command()(serve)
 app.command()(demo)
 app.command()(doctor)
+app.command()(migrate)
+app.add_typer(keys, name="keys")
+app.add_typer(palettes, name="palettes")
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
-
 from pixmill.cli import flags as f
 from pixmill.cli.ending import EXIT_INTERRUPTED, EXIT_SOME_FAILED, ended_by_errors
 from pixmill.cli.order import Order
-from pixmill.cli.refusals import refuse_names, refuse_own_input
-from pixmill.cli.terminal import counted
-from pixmill.cli.voice import note_of_little_room, open_voice, tell_summary
-from pixmill.cli.watch import RunWatcher
+from pixmill.cli.tables import carry_out
 from pixmill.errors import UsageError
 from pixmill.settings import load_settings
-
-if TYPE_CHECKING:
-    from pixmill.batch.job import Job, Report
-    from pixmill.cli.voice import Voice
-    from pixmill.settings import Settings
 
 
 def colors(
     inputs: f.Inputs,
     output: f.Output = None,
     n: f.NumberOfColors = 3,
+    method: f.Method = "exact",
     counts: f.Counts = False,
     header: f.Header = False,
     keep_columns: f.KeepColumns = "",
@@ -51,7 +39,7 @@ def colors(
     queue: f.Queue = None,
     memory: f.Memory = None,
 ) -> None:
-    """Count the most common exact colors of every image of a list.
+    """Find the most common exact colors of every image of a list, or its clusters of colors.
 
     Resumes by itself: run the same command again. Failed images stand in OUTPUT-errors.csv.
     """
@@ -69,9 +57,12 @@ def colors(
         cache=cache,
         log_format=log_format,
     )
+    if method == "clusters" and (counts or alpha == "ignore"):
+        raise UsageError("--counts and --alpha ignore are of exact colors, not of clusters")
     order = Order(
         inputs=tuple(inputs),
         output=output,
+        product="colors" if method == "exact" else "clusters",
         n=n,
         counts=counts,
         header=header,
@@ -89,104 +80,3 @@ def colors(
         raise SystemExit(EXIT_INTERRUPTED)
     if strict and report.failed:
         raise SystemExit(EXIT_SOME_FAILED)
-
-
-def carry_out(order: Order, settings: Settings, *, retry_failed: bool) -> Report:
-    """Run the job of an order and tell of it on standard error."""
-    from pixmill.batch.job import run_job, run_stream  # noqa: PLC0415  help and usage errors need none of it
-    from pixmill.batch.retry import retry_job  # noqa: PLC0415
-
-    refuse_names(order)
-    if retry_failed and order.overwrite:
-        raise UsageError("--retry-failed mends a finished table, --overwrite begins anew: name one")
-    job = _job(order, settings)
-    voice = open_voice(settings.log_format)
-    to_stream = str(job.output) == "-"
-    if to_stream and (retry_failed or order.overwrite):
-        raise UsageError("standard output can be neither resumed nor overwritten")
-    note = note_of_little_room(job.run.max_bytes)
-    with RunWatcher(voice, order.verbosity, note=note) as watcher:
-        _warn_of_streams(voice, job, to_stream=to_stream)
-        if to_stream:
-            with _own_standard_output() as stream:
-                report = run_stream(job, stream, watcher)
-        elif retry_failed:
-            report = retry_job(job, watcher)
-        else:
-            report = run_job(job, watcher)
-    _tell(voice, job, report)
-    return report
-
-
-def _own_standard_output() -> BinaryIO:
-    """Open standard output anew: what a closed pipe refused must not be flushed again at exit."""
-    sys.stdout.flush()
-    return os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
-
-
-def _job(order: Order, settings: Settings) -> Job:
-    from pixmill.batch.job import Job  # noqa: PLC0415
-    from pixmill.batch.sink import TableOptions  # noqa: PLC0415
-    from pixmill.batch.source import SourceOptions, open_source  # noqa: PLC0415
-    from pixmill.cli.run_options import run_options  # noqa: PLC0415
-
-    source = open_source(
-        order.inputs,
-        SourceOptions(
-            url_column=order.url_column,
-            keep_columns=order.keep_columns,
-            allow_files=order.allow_files,
-        ),
-    )
-    output = order.output or source.default_output
-    if output is None:
-        raise UsageError("several inputs, or standard input, need -o OUTPUT")
-    refuse_own_input(order.inputs, Path(output), settings.cache)
-    return Job(
-        source=source,
-        output=Path(output),
-        table=TableOptions(
-            n=order.n, counts=order.counts, header=order.header, keep_columns=order.keep_columns
-        ),
-        run=run_options(order, settings, wants_md5=not output.endswith((".csv", "-"))),
-        bearing={
-            "number of colors": order.n,
-            "counts": order.counts,
-            "header": order.header,
-            "keep columns": list(order.keep_columns),
-            "alpha": order.alpha,
-            "url column": order.url_column,
-            "allow files": order.allow_files,
-            "max pixels": settings.max_pixels,
-            "max side": settings.max_side,
-            "max bytes": settings.max_bytes,
-        },
-        overwrite=order.overwrite,
-    )
-
-
-def _warn_of_streams(voice: Voice, job: Job, *, to_stream: bool) -> None:
-    if to_stream:
-        voice.say("note", "standard output can not be resumed; failed images are told here only")
-    elif not job.source.resumable:
-        text = "a stream can not be resumed: an interrupted run must be started anew, --overwrite"
-        voice.say("note", text)
-
-
-def _tell(voice: Voice, job: Job, report: Report) -> None:
-    from pixmill.batch.sink import errors_path  # noqa: PLC0415
-
-    if report.did_nothing:
-        failed = sum(report.failed.values())
-        state = f"with {counted(failed, 'failed line')}" if failed else "and no line failed"
-        hint = "--retry-failed tries again, " if failed else ""
-        text = f"{job.output} is finished already, {state}; {hint}--overwrite starts anew"
-        voice.say("finished already", text, output=str(job.output))
-        return
-    to_file = str(job.output) != "-"
-    written = job.output if to_file and report.complete else None
-    tell_summary(voice, report, written, errors_path(job.output))
-    if not report.complete:
-        goes_on = to_file and job.source.resumable
-        hint = f"; the same command goes on from here to {job.output}" if goes_on else ""
-        voice.say("interrupted", f"interrupted{hint}")

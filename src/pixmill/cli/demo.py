@@ -62,8 +62,8 @@ def _own_folder(folder: Path) -> Path:
 
 def _count(folder: Path) -> Path:
     """Run the real command on the list, whatever the user's own settings are."""
-    from pixmill.cli.colors import carry_out  # noqa: PLC0415
     from pixmill.cli.order import Order  # noqa: PLC0415
+    from pixmill.cli.tables import carry_out  # noqa: PLC0415
     from pixmill.settings import Settings  # noqa: PLC0415
 
     output = folder / "urls.txt-colors.csv"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 import os
 import platform
 import resource
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pixmill import __version__
+from pixmill.cli.settings_table import settings_table
+from pixmill.cli.standard_output import write_lines
+from pixmill.cli.terminal import printable
 from pixmill.errors import UsageError
 from pixmill.settings import load_settings, usable_cpus
 
@@ -22,8 +26,10 @@ if TYPE_CHECKING:
 
 _PACKAGES = (
     "numpy", "numba", "llvmlite", "simplejpeg", "pyvips", "pyvips-binary", "pillow",
-    "aiohttp", "typer", "rich", "pydantic-settings", "structlog", "pyarrow",
+    "aiohttp", "typer", "rich", "pydantic-settings", "structlog", "scipy", "pyarrow",
+    "fastapi", "uvicorn", "sqlalchemy",
 )  # fmt: skip
+_OPTIONAL = {"pyarrow", "pyvips-binary", "fastapi", "uvicorn", "sqlalchemy"}
 EXIT_TROUBLE = 1
 _SYSTEM_LIBVIPS = (
     "the system's libvips is in use: it is slower and opens more formats; reinstall by "
@@ -38,8 +44,14 @@ _NO_KERNEL_CACHE = (
 
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    settings: Annotated[
+        bool, typer.Option("--settings", help="Every setting, and where it comes from.")
+    ] = False,
 ) -> None:
     """Show versions, decoders, processors and limits; exit with 1 if something is amiss."""
+    if settings:
+        _print_settings(as_json=json)
+        return
     facts: dict[str, str] = {}
     troubles: list[str] = []
     for section in (_machine, _packages, _decoders, _kernel, _limits):
@@ -48,8 +60,6 @@ def doctor(
             if trouble:
                 troubles.append(trouble)
     if json:
-        import json as json_module  # noqa: PLC0415  the flag has the name
-
         typer.echo(json_module.dumps({"facts": facts, "troubles": troubles}, indent=1))
     else:
         width = max(map(len, facts))
@@ -60,6 +70,18 @@ def doctor(
         typer.echo("all is well" if not troubles else "")
     if troubles:
         raise SystemExit(EXIT_TROUBLE)
+
+
+def _print_settings(*, as_json: bool) -> None:
+    rows = list(settings_table())
+    if as_json:
+        write_lines([json_module.dumps({row.name: row._asdict() for row in rows}, indent=1)])
+        return
+    names, values, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    write_lines(
+        f"{row.name:<{names}}  {printable(row.value, 1000):<{min(values, 40)}}  {row.source}"
+        for row in rows
+    )
 
 
 Fact = tuple[str, str, str | None]
@@ -87,7 +109,7 @@ def _packages() -> Iterator[Fact]:
         try:
             yield name, metadata.version(name), None
         except metadata.PackageNotFoundError:
-            optional = name in {"pyarrow", "pyvips-binary"}
+            optional = name in _OPTIONAL
             yield (
                 name,
                 "not installed",

@@ -20,6 +20,10 @@ def _table(*names: str, say: str, **more: Any) -> Any:
     return _flag("Table", *names, say=say, **more)
 
 
+def _match(*names: str, say: str, **more: Any) -> Any:
+    return _flag("Match", *names, say=say, **more)
+
+
 def _list(*names: str, say: str, **more: Any) -> Any:
     return _flag("List", *names, say=say, **more)
 
@@ -30,6 +34,10 @@ def _run(*names: str, say: str, **more: Any) -> Any:
 
 def _fetch(*names: str, say: str, **more: Any) -> Any:
     return _flag("Fetching", *names, say=say, **more)
+
+
+def _listen(*names: str, say: str, **more: Any) -> Any:
+    return _flag("Listening", *names, say=say, **more)
 
 
 def _bound(*names: str, say: str, **more: Any) -> Any:
@@ -66,6 +74,13 @@ NumberOfColors = Annotated[
         say="Colors of each image, 1 to 256 [default: 3]",
     ),
 ]
+Method = Annotated[
+    Literal["exact", "clusters"],
+    _table(
+        "--method",
+        say="exact: the most common colors; clusters: those of k-means [default: exact]",
+    ),
+]
 Counts = Annotated[
     bool, _table("--counts", switch=True, say="Add the N counts after the N colors.")
 ]
@@ -77,6 +92,45 @@ KeepColumns = Annotated[
 Alpha = Annotated[
     Literal["visible", "ignore"],
     _table("--alpha", say="ignore: count fully transparent pixels too [default: visible]"),
+]
+
+MatchInputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT",
+        help="URLs, images; or lists (.txt .csv .tsv .jsonl .parquet, .gz), -, folders.",
+        show_default=False,
+    ),
+]
+MatchOutput = Annotated[
+    str | None,
+    _table(
+        "-o",
+        "--output",
+        metavar="OUTPUT",
+        say="Table to write: .csv, .jsonl, .parquet, or - [default: INPUT-match.csv]",
+    ),
+]
+Json = Annotated[bool, _table("--json", switch=True, say="One JSON object a line.")]
+PaletteName = Annotated[
+    str,
+    _match("--palette", metavar="NAME|FILE", say="Colors to choose from [default: css]"),
+]
+Space = Annotated[
+    Literal["srgb", "lab", "oklab", "ciede2000"],
+    _match("--space", say="Metric that distances are measured by [default: srgb]"),
+]
+SummarizerName = Annotated[
+    Literal["kmeans", "mean", "background"],
+    _match("--summarizer", say="How the image's own color is found [default: kmeans]"),
+]
+MaxDistance = Annotated[
+    float | None,
+    _match(
+        "--max-distance",
+        metavar="D",
+        say="Tolerance [default: srgb 0.2, lab 10, oklab 0.1, ciede2000 10]",
+    ),
 ]
 
 UrlColumn = Annotated[
@@ -143,4 +197,18 @@ Queue = Annotated[int | None, _bound("--queue", say="Images in the pipeline [def
 Memory = Annotated[
     str | None,
     _bound("--memory", metavar="SIZE", say="Cap on all processes together [default: 1G]"),
+]
+
+Host = Annotated[
+    str | None,
+    _listen("--host", metavar="ADDRESS", say="Where to listen [default: 127.0.0.1 and ::1]"),
+]
+Port = Annotated[int | None, _listen("--port", say="Port; 0 takes a free one [default: 5000]")]
+TrustedProxy = Annotated[
+    list[str] | None,
+    _listen(
+        "--trusted-proxy",
+        metavar="CIDR",
+        say="Believe forwarded addresses of proxies in this network (repeatable).",
+    ),
 ]

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from pixmill.analysis import Wanted
 from pixmill.cli.flags import Alpha
+
+if TYPE_CHECKING:
+    from pixmill.batch.sink.rows import Product
+    from pixmill.matching import Matcher
+
+_ENDINGS = {"colors": "-colors", "clusters": "-colors", "match": "-match"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """The flags of the command that are no settings."""
+    """The flags of the command that are no settings.
+
+    `product` is what the table tells of each image; a match needs a `matcher`. With `json` rows are
+    JSON where no name of an output says otherwise.
+    """
 
     inputs: tuple[str, ...]
     output: str | None = None
+    product: Product = "colors"
+    matcher: Matcher | None = None
+    json: bool = False
     n: int = 3
     counts: bool = False
     header: bool = False
@@ -23,3 +38,16 @@ class Order:
     overwrite: bool = False
     dedupe: bool = True
     verbosity: int = 0
+
+    @property
+    def ending(self) -> str:
+        """What is put behind an input's name to name its table."""
+        return _ENDINGS[self.product] + (".jsonl" if self.json else ".csv")
+
+    def wanted(self, *, md5: bool) -> Wanted:
+        """Say what is asked of each image."""
+        if self.product == "clusters":
+            return Wanted(n=0, md5=md5, summarizer="kmeans", k=self.n)
+        if self.matcher is not None:
+            return Wanted(n=0, md5=md5, summarizer=self.matcher.summarizer)
+        return Wanted(n=self.n, alpha=self.alpha, md5=md5)

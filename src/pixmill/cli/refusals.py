@@ -23,11 +23,16 @@ def refuse_names(order: Order) -> None:
     if "" in (*order.inputs, order.output):
         raise UsageError("the name of an INPUT or OUTPUT is empty")
     for name in order.inputs:
-        if name.lower().startswith(("http://", "https://")):
+        if is_url(name):
             raise UsageError(
                 f"{printable(name)} is a URL; put it into a list, one URL a line, or give it to "
                 "standard input: echo URL | pixmill colors - -o -"
             )
+
+
+def is_url(name: str) -> bool:
+    """Tell whether a name on the command line is a URL."""
+    return name.lower().startswith(("http://", "https://"))
 
 
 def refuse_own_input(inputs: tuple[str, ...], output: Path, cache: Path | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pixmill.analysis import Wanted
 from pixmill.batch.memory import PARQUET_BYTES, most_workers
 from pixmill.batch.options import RunOptions
 from pixmill.imaging.probe import Limits
@@ -21,7 +20,8 @@ def run_options(order: Order, settings: Settings, *, wants_md5: bool) -> RunOpti
     if "workers" not in settings.model_fields_set:
         workers = min(workers, most_workers(settings.memory, reserved))
     return RunOptions(
-        wanted=Wanted(n=order.n, alpha=order.alpha, md5=wants_md5),
+        wanted=order.wanted(md5=wants_md5),
+        matcher=order.matcher,
         limits=Limits(max_pixels=settings.max_pixels, max_side=settings.max_side),
         workers=workers,
         fetchers=settings.fetchers,

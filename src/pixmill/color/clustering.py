@@ -1,32 +1,31 @@
 """The representative colors of a picture: clusters, the mean, and weights for its background.
 
 Owns k-means over sRGB: what is clustered, from which seeds, which result is taken, and the NumPy
-references, which also do the work where numba cannot be imported. The kernels are in `lloyd`.
-Shrinking the picture, alpha and color profiles are left to others: pixels come as they are to be
-seen, those not to be seen with weight zero.
+references, which also do the work where numba cannot be imported. The kernels are in `seeding` and
+`lloyd`, what comes before them in `distinct`. Shrinking the picture, alpha and color profiles are
+left to others: pixels come as they are to be seen, those not to be seen with weight zero.
 
 The pixels become distinct colors with weights, sorted along a Z-order curve, on which cubes of
 colors (cells) are runs. k-means++ (Arthur and Vassilvitskii, 2007) and a few rounds of Lloyd's
 algorithm run many times over the means of the cells, which are few; the best of these are settled
-there, and after that over the colors themselves. The same input gives the same answer: the draws
+there. From there the best one goes on over the means of cells half as wide, and ends with a few
+rounds over the colors themselves. The same input gives the same answer: the draws
 are fixed, sums run in a fixed order, and without weights, or with whole ones, they are exact.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pixmill.color.distinct import Points, distinct, means_of_cells, sums_by
 from pixmill.color.pixels import as_rows, checked_n
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from pixmill.record import Cluster
 
 try:
-    from pixmill.color import lloyd
+    from pixmill.color import lloyd, seeding
 except ImportError:  # numba is missing, or does not know this Python or processor
     lloyd = None  # type: ignore[assignment]  # a module or nothing
 
@@ -34,32 +33,11 @@ Floats = NDArray[np.float64]
 
 # Restarts are many where they cost little, which is where few colors leave many poor optima. The
 # more clusters, the less does it matter where they begin.
-MIN_RESTARTS, MAX_RESTARTS, SEEDS, WORK = 2, 100, 80, 40_000
+MIN_RESTARTS, MAX_RESTARTS, SEEDS, WORK = 2, 100, 80, 20_000
 FINALISTS = 3
-TRIAL_ROUNDS, COARSE_ROUNDS, FINE_ROUNDS = 4, 100, 20
+TRIAL_ROUNDS, COARSE_ROUNDS, FINE_ROUNDS = 4, 100, 5
 TOLERANCE = 1e-2  # settled where no centroid moves further than the root of this
-MIN_CELLS, CELLS_PER_CLUSTER = 256, 8
-WIDEST_CELL = 5  # bits of a channel that a cell leaves open
-
-
-class Cluster(NamedTuple):
-    """Colors that belong together.
-
-    `centroid` is their weighted mean in sRGB, from 0 to 255 a channel, `rgb_u8` the same rounded,
-    and `share` their part of the weight of all pixels, above 0 and at most 1.
-    """
-
-    rgb_u8: tuple[int, int, int]
-    centroid: tuple[float, float, float]
-    share: float
-
-
-class Points(NamedTuple):
-    """Colors (n, 3) from 0 to 255 and their weights (n,); cell i is `starts[i]:starts[i + 1]`."""
-
-    colors: Floats
-    weights: Floats
-    starts: NDArray[np.int64]
+MIN_CELLS, CELLS_PER_CLUSTER = 192, 8
 
 
 def clusters(
@@ -74,11 +52,13 @@ def clusters(
     time and memory grow with the pixels. TypeError or ValueError for other arrays or another `k`.
     """
     k = checked_n(k)
-    points = _distinct(*_visible(rgb, weights), max(MIN_CELLS, CELLS_PER_CLUSTER * k))
-    if len(points.weights) <= k:
-        return _ranked(points.colors, points.weights)
-    coarse = _means_of_cells(points)
-    centroids, masses = _best_of_restarts(coarse, k), np.empty(k)
+    colors = distinct(*_visible(rgb, weights))
+    if len(colors.weights) <= k:
+        return _ranked(colors.colors, colors.weights)
+    bits = colors.width_for(max(MIN_CELLS, CELLS_PER_CLUSTER * k))
+    points = colors.cut(max(bits - 1, 0))
+    centroids, masses = _best_of_restarts(means_of_cells(colors.cut(bits)), k), np.empty(k)
+    _settle(means_of_cells(points), centroids, masses, COARSE_ROUNDS)
     _settle(points, centroids, masses, FINE_ROUNDS)
     return _ranked(centroids, masses)
 
@@ -147,7 +127,7 @@ def settle_reference(
     score = 0.0
     for _ in range(rounds):
         nearest, _distances = _assign(points.colors, centroids)
-        sums, masses[:] = _sums_by(nearest, points, len(masses))
+        sums, masses[:] = sums_by(nearest, points, len(masses))
         full = masses > 0
         means = sums[full] / masses[full, np.newaxis]
         score = float((sums[full] * means).sum())
@@ -160,6 +140,16 @@ def settle_reference(
     return score
 
 
+def try_seeds_reference(
+    points: Points, draws: Floats, rounds: int, tolerance: float
+) -> tuple[Floats, Floats]:
+    """Seed and run a few rounds for each row of `draws` (restarts, k); centroids and scores."""
+    centroids = np.stack([seed_reference(points, row) for row in draws])
+    masses = np.empty(draws.shape[1])
+    scores = [settle_reference(points, each, masses, rounds, tolerance) for each in centroids]
+    return centroids, np.array(scores)
+
+
 def _assign(colors: Floats, centroids: Floats) -> tuple[NDArray[np.int64], Floats]:
     """Find each color's nearest centroid, the first of several, and its squared distance."""
     nearest = np.zeros(len(colors), np.int64)
@@ -169,13 +159,6 @@ def _assign(colors: Floats, centroids: Floats) -> tuple[NDArray[np.int64], Float
         nearest[to_this < distances] = index
         distances = np.minimum(distances, to_this)
     return nearest, distances
-
-
-def _sums_by(groups: NDArray[np.int64], points: Points, count: int) -> tuple[Floats, Floats]:
-    """Weighted sums (count, 3) of the colors and sums of the weights, by group."""
-    parts = [points.weights, *(points.colors.T * points.weights)]
-    weights, *sums = (np.bincount(groups, part, count) for part in parts)
-    return np.stack(sums, axis=1), weights.astype(np.float64, copy=False)
 
 
 def _squared_distances(colors: Floats, color: Floats) -> Floats:
@@ -203,82 +186,35 @@ def _visible(
     return pixels[seen], flat[seen]
 
 
-def _distinct(pixels: NDArray[np.uint8], weights: Floats, enough: int) -> Points:
-    """Merge equal pixels; cells are as wide as they can be if there are to be `enough` of them."""
-    red, green, blue = np.take(_spread_bits(), pixels.T)
-    places = np.arange(len(pixels), dtype=np.uint64)
-    both = np.sort((red << 2 | green << 1 | blue).astype(np.uint64) << np.uint64(32) | places)
-    order = (both & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    keys = (both >> np.uint64(32)).astype(np.uint32)
-    firsts = _starts_of_runs(keys)
-    groups = np.repeat(np.arange(len(firsts) - 1), np.diff(firsts))
-    keys = keys[firsts[:-1]]
-    for bits in range(WIDEST_CELL, -1, -1):
-        starts = _starts_of_runs(keys >> np.uint32(3 * bits))
-        if len(starts) > enough:
-            break
-    colors = np.take(pixels, order[firsts[:-1]], axis=0).astype(np.float64)
-    merged = np.bincount(groups, weights[order]).astype(np.float64, copy=False)
-    return Points(colors, merged, starts)
-
-
-def _spread_bits() -> NDArray[np.uint32]:
-    """Table of the numbers 0 to 255 with their bits three places apart."""
-    numbers = np.arange(256, dtype=np.uint32)
-    bits = np.arange(8, dtype=np.uint32)
-    table: NDArray[np.uint32] = ((numbers[:, np.newaxis] >> bits & 1) << 3 * bits).sum(
-        axis=1, dtype=np.uint32
-    )
-    return table
-
-
-def _starts_of_runs(keys: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Where runs of equal keys begin, and the end of all."""
-    changes = np.flatnonzero(keys[1:] != keys[:-1]) + 1
-    return np.concatenate(([0], changes, [len(keys)])) if len(keys) else np.zeros(1, np.int64)
-
-
-def _means_of_cells(points: Points) -> Points:
-    """Take each cell as one color, the mean of its own."""
-    count = len(points.starts) - 1
-    cells = np.repeat(np.arange(count), np.diff(points.starts))
-    sums, weights = _sums_by(cells, points, count)
-    return Points(sums / weights[:, np.newaxis], weights, np.arange(count + 1))
-
-
 def _best_of_restarts(coarse: Points, k: int) -> Floats:
     """Centroids of the best restart, of those that were settled as the best after a few rounds."""
-    trials = []
-    for draws in _draws(k, len(coarse.weights)):
-        centroids = _seed(coarse, draws)
-        trials.append((_settle(coarse, centroids, np.empty(k), TRIAL_ROUNDS), centroids))
-    settled = [
-        (_settle(coarse, centroids, np.empty(k), COARSE_ROUNDS), centroids)
-        for _score, centroids in sorted(trials, key=_score_of, reverse=True)[:FINALISTS]
-    ]
-    return max(settled, key=_score_of)[1]
+    draws = _draws(k, len(coarse.weights))
+    centroids, trials = _try_seeds(coarse, draws)
+    best = np.argsort(-trials, kind="stable")[:FINALISTS]
+    ends = centroids[best]
+    scores = [_settle(coarse, end, np.empty(k), COARSE_ROUNDS) for end in ends]
+    found: Floats = ends[int(np.argmax(scores))]
+    return found
 
 
-def _score_of(trial: tuple[float, Floats]) -> float:
-    return trial[0]
-
-
-def _draws(k: int, cells: int) -> Iterator[Floats]:
-    """Yield `k` numbers from [0, 1) for each restart, always the same.
+def _draws(k: int, cells: int) -> Floats:
+    """Draw `k` numbers from [0, 1) for each restart, (restarts, k), always the same.
 
     They come from the bits of the generator, which NumPy keeps the same in all its versions.
     """
     restarts = min(max(MIN_RESTARTS, SEEDS // k, WORK // (k * cells)), MAX_RESTARTS)
     bits = np.random.PCG64(0).random_raw((restarts, k)) >> np.uint64(11)
-    yield from bits.astype(np.float64) * 2.0**-53
+    draws: Floats = bits.astype(np.float64) * 2.0**-53
+    return draws
 
 
-def _seed(points: Points, draws: Floats) -> Floats:
+def _try_seeds(points: Points, draws: Floats) -> tuple[Floats, Floats]:
+    """Centroids (restarts, k, 3) a few rounds after each seeding, and their scores."""
     if lloyd is None:
-        return seed_reference(points, draws)
-    centroids = np.empty((len(draws), 3))
-    lloyd.seed(points.colors, points.weights, draws, centroids)
-    return centroids
+        return try_seeds_reference(points, draws, TRIAL_ROUNDS, TOLERANCE)
+    centroids, scores = np.empty((*draws.shape, 3)), np.empty(len(draws))
+    seeding.try_seeds(*points[:2], draws, centroids, scores, TRIAL_ROUNDS, TOLERANCE)
+    return centroids, scores
 
 
 def _settle(points: Points, centroids: Floats, masses: Floats, rounds: int) -> float:
@@ -292,8 +228,8 @@ def _ranked(centroids: Floats, masses: Floats) -> tuple[Cluster, ...]:
     """Order the clusters that have any weight."""
     total = math.fsum(masses)
     found = [
-        Cluster((round(r), round(g), round(b)), (r, g, b), mass / total)
-        for (r, g, b), mass in zip(centroids.tolist(), masses.tolist(), strict=True)
+        Cluster((red, green, blue), mass / total)
+        for (red, green, blue), mass in zip(centroids.tolist(), masses.tolist(), strict=True)
         if mass > 0
     ]
-    return tuple(sorted(found, key=lambda one: (-one.share, one.rgb_u8, one.centroid)))
+    return tuple(sorted(found, key=lambda one: (-one.share, one.rgb, one.centroid)))

@@ -1,8 +1,9 @@
-"""Kernels that cluster weighted colors: seeds, and rounds of Lloyd's algorithm.
+"""Kernels that cluster weighted colors: rounds of Lloyd's algorithm.
 
-Owns the loops. What they are run on, how often, and which result is taken is decided in
-`clustering`, which also holds the NumPy references that these equal. All sums run in the order of
-the arrays and nothing is reordered for speed, so the same input gives the same numbers everywhere.
+Owns the loops; those of seeds are in `seeding`. What they are run on, how often, and which result
+is taken is decided in `clustering`, which also holds the NumPy references that these equal. All
+sums run in the order of the arrays and nothing is reordered for speed, so the same input gives the
+same numbers everywhere.
 """
 
 from __future__ import annotations
@@ -121,9 +122,10 @@ def _assign(  # noqa: PLR0913, PLR0917  a kernel takes its arrays one by one
 
 
 @njit
-def _refill(colors: Any, centroids: Any, masses: Any, away: Any) -> Any:
+def refill(colors: Any, centroids: Any, masses: Any) -> Any:
     """Move each empty cluster's centroid to the color farthest from all; tell if there was one."""
     found = False
+    away = np.empty(masses.size)
     for c in range(masses.size):
         if masses[c] == 0.0:
             found = True
@@ -139,7 +141,7 @@ def _refill(colors: Any, centroids: Any, masses: Any, away: Any) -> Any:
 
 
 @njit
-def _move(sums: Any, masses: Any, centroids: Any) -> Any:
+def move(sums: Any, masses: Any, centroids: Any) -> Any:
     """Move centroids to the means of their clusters; the score, and the greatest squared shift."""
     score = 0.0
     moved = 0.0
@@ -153,29 +155,6 @@ def _move(sums: Any, masses: Any, centroids: Any) -> Any:
                 centroids[c, axis] = mean
             moved = max(moved, shift)
     return score, moved
-
-
-@compiled(types.void, _ROWS, _VECTOR, _VECTOR, _ROWS)
-def seed(colors: Any, weights: Any, draws: Any, centroids: Any) -> None:
-    """Do as `clustering.seed_reference`."""
-    chances = weights.copy()
-    distances = np.full(weights.size, np.inf)
-    for c in range(draws.size):
-        total = 0.0
-        for i in range(chances.size):
-            total += chances[i]
-        reached = 0.0
-        chosen = 0
-        for i in range(chances.size):
-            if chances[i] > 0.0:
-                chosen = i
-                reached += chances[i]
-                if reached > draws[c] * total:
-                    break
-        centroids[c] = colors[chosen]
-        for i in range(chances.size):
-            distances[i] = min(distances[i], _squared_distance(colors, i, centroids, c))
-            chances[i] = weights[i] * distances[i]
 
 
 @compiled(types.float64, _ROWS, _VECTOR, _STARTS, _ROWS, _VECTOR, types.int64, types.float64)
@@ -200,7 +179,7 @@ def settle(  # noqa: PLR0913, PLR0917  a kernel takes its arrays one by one
     score = 0.0
     for _ in range(rounds):
         _assign(colors, weights, starts, cells, centroids, away, sums, masses)
-        score, moved = _move(sums, masses, centroids)
-        if not _refill(colors, centroids, masses, away) and moved <= tolerance:
+        score, moved = move(sums, masses, centroids)
+        if not refill(colors, centroids, masses) and moved <= tolerance:
             break
     return score

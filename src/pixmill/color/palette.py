@@ -145,7 +145,7 @@ class Palette:
         some milliseconds with CIEDE2000.
         """
         measure = _known_metric(metric)
-        tolerance = _checked_distance(max_distance, measure)
+        tolerance = checked_tolerance(metric, max_distance)
         color = _coordinates(measure, np.array([_checked_rgb(rgb_u8)], dtype=np.uint8))[0]
         order, distances = self._index(measure).first_two(color)
         entries = [self.entries[place] for place in order]
@@ -268,9 +268,14 @@ def _known_metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def _checked_distance(max_distance: float | None, metric: Metric) -> float:
+def checked_tolerance(metric: str, max_distance: float | None) -> float:
+    """Return the tolerance to use, in units of the metric, by default the metric's own.
+
+    Raises UsageError for an unknown metric, and for a distance below zero or not finite.
+    """
     if max_distance is None:
-        return metric.default_tolerance
+        return float(_known_metric(metric).default_tolerance)
+    _known_metric(metric)
     if not (math.isfinite(max_distance) and max_distance >= 0):
         raise UsageError(f"the maximum distance is a number from 0 up, not {max_distance}")
     return float(max_distance)

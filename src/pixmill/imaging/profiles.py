@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms
 
+from pixmill.imaging.formats.jpeg import SOS, segments
 from pixmill.imaging.header import MIB
 from pixmill.imaging.shrinking import shrunk_inks
 from pixmill.imaging.vips import complaints, locked_down
@@ -32,6 +34,7 @@ _LOADERS = {
     "tiff": "tiffload_source",
     "webp": "webpload_source",
 }
+_APP2, _TITLE = 0xE2, b"ICC_PROFILE\0"
 _MAX_BYTES = 4 * MIB  # those of printing presses take 3
 
 
@@ -44,7 +47,8 @@ class Profile(NamedTuple):
 
 def embedded(data: memoryview, header: Header) -> Profile | None:
     """Find the profile, and the mode of the picture's samples, which it may not be for."""
-    icc, mode = _in_avif(data) if header.format == "avif" else _by_libvips(data, header)
+    read = {"avif": _in_avif, "jpeg": _in_jpeg}.get(header.format, _by_libvips)
+    icc, mode = read(data, header)
     return Profile(icc, mode) if 0 < len(icc) <= _MAX_BYTES else None
 
 
@@ -110,7 +114,20 @@ def _by_libvips(data: memoryview, header: Header) -> tuple[bytes, str]:
     return image.get("icc-profile-data"), "L" if image.bands < 3 else "RGB"
 
 
-def _in_avif(data: memoryview) -> tuple[bytes, str]:
+def _in_jpeg(data: memoryview, header: Header) -> tuple[bytes, str]:
+    """Join the pieces before the first scan, numbered from 1, as annex B.4 of ICC.1 has them."""
+    pieces: dict[int, bytes] = {}
+    for marker, start, end in segments(data, len(data)):
+        if marker == SOS:
+            break
+        if marker == _APP2 and data[start : min(start + 12, end - 2)] == _TITLE:
+            pieces.setdefault(data[start + 12], bytes(data[start + 14 : end]))
+    numbers = itertools.takewhile(pieces.__contains__, itertools.count(1))
+    mode = {1: "L", 4: "CMYK"}.get(header.channels, "RGB")
+    return b"".join(pieces[number] for number in numbers), mode
+
+
+def _in_avif(data: memoryview, _header: Header) -> tuple[bytes, str]:
     from PIL.AvifImagePlugin import AvifImageFile  # noqa: PLC0415 - only where one is decoded
 
     with AvifImageFile(io.BytesIO(data)) as image:

@@ -1,11 +1,11 @@
 """Pixels to a small picture: its size, averages over boxes, and the last step to that size.
 
-Owns geometry, filters, and what becomes of pixels that are not seen. Where pixels come from is left
-to `scaled`, color profiles to `profiles`.
+Owns geometry, and what becomes of pixels that are not seen. The loops are in `boxes` and `lanczos`;
+where pixels come from is left to `scaled`, color profiles to `profiles`.
 
 Boxes of whole pixels are averaged first, strip by strip, down to a few times the size wanted; that
-is cheap and needs no more memory than a strip. A true filter does the rest; that
-of RGB is Pillow's, which works in whole numbers and so gives the same on every machine.
+is cheap and needs no more memory than a strip. A true filter does the rest, that of `lanczos` where
+all is seen.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
+from pixmill.imaging.boxes import box_means
+from pixmill.imaging.lanczos import resized
 from pixmill.imaging.pixels import Pixels
-from pixmill.imaging.vips import locked_down
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,13 +59,13 @@ def shrunk(strips: Iterable[Pixels], extent: tuple[float, float], size: tuple[in
     """
     across, down = _boxes(extent, size)
     parts = [_averaged(strip, across, down) for strip in _cut_by(down, strips)]
-    box = (0.0, 0.0, extent[0] / across, extent[1] / down)
+    rest = extent[0] / across, extent[1] / down
     if all(part.shape[2] == 3 for part in parts):
         means = np.concatenate(parts)
-        samples = means if means.dtype == np.uint8 else np.rint(means).astype(np.uint8)
-        whole = Image.fromarray(samples)
-        return Scaled(np.asarray(whole.resize(size, Image.Resampling.LANCZOS, box)), None)
-    return _seen(np.concatenate([_with_share(part) for part in parts]), size, box)
+        if means.dtype != np.uint8:
+            means = np.rint(means)
+        return Scaled(resized(means.astype(np.uint8, copy=False), rest, size), None)
+    return _seen(np.concatenate([_with_share(part) for part in parts]), size, (0.0, 0.0, *rest))
 
 
 def shrunk_inks(image: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -121,34 +122,11 @@ def _joined(strips: list[Pixels]) -> Pixels:
 
 def _averaged(strip: Pixels, across: int, down: int) -> NDArray[np.uint8 | np.float32]:
     """Means of boxes: RGB, or RGB of what is seen and its share, times 255."""
-    if strip.visible is None and across == down == 1:
-        return strip.rgb
     if strip.visible is None:
-        samples = strip.rgb
-    else:
-        seen = strip.visible[:, :, np.newaxis].astype(np.uint8)
-        samples = np.concatenate((strip.rgb * seen, seen * np.uint8(255)), axis=2)
-    return _box_means(samples, across, down)
-
-
-def _box_means(samples: NDArray[np.uint8], across: int, down: int) -> NDArray[np.float32]:
-    """Average (h, w, channels) over boxes; fewer rows or columns than one are left at the end.
-
-    Exact, where libvips would round rows and columns in turn, to as much as a whole step.
-    """
-    if across == down == 1:
-        return samples.astype(np.float32)
-    height, width, bands = samples.shape
-    whole = height - height % down
-    exact = np.uint16 if down <= 257 else np.uint32  # 257 * 255 is the most that 16 bits hold
-    boxed = samples[:whole].reshape(-1, down, width * bands)
-    sums = [np.add.reduce(boxed, axis=1, dtype=exact).astype(np.float32) / np.float32(down)]
-    if whole < height:
-        sums.append(samples[whole:].mean(axis=0, dtype=np.float32).reshape(1, -1))
-    rows = np.concatenate(sums)
-    image = locked_down().Image.new_from_memory(rows, width, len(rows), bands, "float")
-    small = image.shrinkh(across, ceil=True)
-    return np.frombuffer(small.write_to_memory(), np.float32).reshape(len(rows), -1, bands)
+        return strip.rgb if across == down == 1 else box_means(strip.rgb, across, down)
+    seen = strip.visible[:, :, np.newaxis].astype(np.uint8)
+    samples = np.concatenate((strip.rgb * seen, seen * np.uint8(255)), axis=2)
+    return box_means(samples, across, down)
 
 
 def _with_share(part: NDArray[np.uint8 | np.float32]) -> NDArray[np.float32]:

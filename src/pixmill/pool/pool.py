@@ -124,6 +124,12 @@ class Pool(Generic[A, R]):
             server = self._dispatcher.server
             return None if server is None else server.pid
 
+    @property
+    def broken(self) -> str | None:
+        """Why nothing can be submitted any more, None as long as something can."""
+        with self._lock:
+            return self._dispatcher.broken
+
     def close(self, *, cancel: bool = False) -> None:
         """End the pool and wait until its processes are gone.
 

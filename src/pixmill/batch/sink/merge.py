@@ -74,7 +74,7 @@ def _merge(output: Path, options: TableOptions, items: Iterable[Item], retried: 
         outcomes = _outcomes(items, old_errors, new_errors, errors)
         match output.suffix.lower():
             case ".parquet":
-                table = _merge_parquet(output, retried, outcomes, options.n)
+                table = _merge_parquet(output, retried, outcomes, options)
             case ".jsonl":
                 table = _merge_jsonl(output, retried, outcomes)
             case _:
@@ -128,11 +128,13 @@ def _merge_jsonl(output: Path, retried: Path, outcomes: Iterator[_Merged]) -> in
         return table.sync()
 
 
-def _merge_parquet(output: Path, retried: Path, outcomes: Iterator[_Merged], n: int) -> int:
+def _merge_parquet(
+    output: Path, retried: Path, outcomes: Iterator[_Merged], options: TableOptions
+) -> int:
     with needing_pyarrow():
         from pixmill.batch.sink.merge_parquet import ParquetRows, write_table  # noqa: PLC0415 - extra
-    with ParquetRows(output) as old, ParquetRows(retried) as new:
-        return write_table(partial_path(output), _merged_lines(outcomes, old, new), n)
+    with ParquetRows(output, options) as old, ParquetRows(retried, options) as new:
+        return write_table(partial_path(output), _merged_lines(outcomes, old, new), options)
 
 
 def _merged_lines(outcomes: Iterator[_Merged], old: Rows, new: Rows) -> Iterator[str]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from pixmill.batch.sink.rows import TableOptions
+
 # So few that they take little as Python objects, also with hundreds of colors each.
 _BATCH_ROWS = 128
 _BUFFER_BYTES = 2**20
@@ -30,6 +32,10 @@ _BUFFER_BYTES = 2**20
 
 class ParquetRows(Rows):
     """The rows of a finished Parquet table, of which a few are held at a time."""
+
+    def __init__(self, path: Path, options: TableOptions) -> None:
+        super().__init__(path)
+        self._schema = table_schema(options)
 
     def __enter__(self) -> Self:
         try:
@@ -40,7 +46,7 @@ class ParquetRows(Rows):
         except READ_ERRORS as error:
             raise cannot_read(self._path, error) from error
         try:
-            if not self._file.schema_arrow.equals(table_schema()):
+            if not self._file.schema_arrow.equals(self._schema):
                 raise misfit(self._path)
             self._lines = self._read()
             self._next = self._row()
@@ -66,13 +72,13 @@ class ParquetRows(Rows):
                 yield from to_lines(batch)
 
 
-def write_table(path: Path, lines: Iterable[str], n: int) -> int:
+def write_table(path: Path, lines: Iterable[str], options: TableOptions) -> int:
     """Write rows of the JSONL table as a Parquet table and give its length in bytes.
 
-    It is the one that a run with `n` colors a row would write. Raises OutputError.
+    It is the one that a run with these options would write. Raises OutputError.
     """
-    group = Group(n)
-    with table_writer(path) as writer:
+    group = Group(options)
+    with table_writer(path, table_schema(options)) as writer:
         for line in lines:
             group.add(line)
             if group.full:

@@ -27,7 +27,7 @@ from pixmill.batch.durable import (
     remove,
     replace_durably,
 )
-from pixmill.batch.sink.parquet_file import read_part, table_writer, write_group
+from pixmill.batch.sink.parquet_file import read_part, table_schema, table_writer, write_group
 from pixmill.batch.sink.parquet_part import Part
 from pixmill.batch.sink.partial import (
     State,
@@ -42,15 +42,17 @@ from pixmill.errors import ResumeRefused
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pixmill.batch.sink.rows import TableOptions
     from pixmill.record import Record
 
 
 class ParquetSink:
     """The Parquet table as a sink: `pixmill.batch.sink.Sink` says what each verb promises."""
 
-    def __init__(self, output: Path, n: int, state: State | None) -> None:
+    def __init__(self, output: Path, options: TableOptions, state: State | None) -> None:
         self._output = output
-        self._n = n
+        self._options = options
+        self._schema = table_schema(options)
         self._partial = partial_path(output)
         self._folder = parts_folder(output)
         self._part: Part | None = None
@@ -69,7 +71,7 @@ class ParquetSink:
     def write(self, record: Record) -> None:
         """Take the next record; the last of a part also writes the part."""
         part = self._open_part()
-        part.add(json_row(record))
+        part.add(json_row(record, self._options))
         if part.group.full:
             self._cut(part)
 
@@ -84,9 +86,9 @@ class ParquetSink:
     def finish(self) -> State:
         """Join the parts and the tail into the partial file."""
         last = self._open_part()
-        with table_writer(self._partial) as writer:
+        with table_writer(self._partial, self._schema) as writer:
             for number in range(self._full_parts):
-                write_group(writer, read_part(self._path(number)))
+                write_group(writer, read_part(self._path(number), self._schema))
             if last.group.rows:
                 write_group(writer, last.group.take_table())
         with output_errors(self._partial):
@@ -127,7 +129,7 @@ class ParquetSink:
     def _cut(self, part: Part) -> None:
         path = self._path(self._full_parts)
         temporary = path.with_suffix(".tmp")
-        with table_writer(temporary) as writer:
+        with table_writer(temporary, self._schema) as writer:
             write_group(writer, part.group.take_table())
         replace_durably(temporary, path)
         part.close()
@@ -135,7 +137,7 @@ class ParquetSink:
         self._part = self._open_tail(None)
 
     def _open_tail(self, committed: int | None) -> Part:
-        return Part(self._tail(self._full_parts), committed, self._n)
+        return Part(self._tail(self._full_parts), committed, self._options)
 
     def _open_part(self) -> Part:
         if self._part is None:

@@ -17,10 +17,13 @@ from pixmill.errors import ResumeRefused
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pixmill.batch.sink.rows import TableOptions
+
 PART_ROWS = 65_536
 
 # With more colors a row than this a part has fewer rows, so that it takes no more memory.
 _FULL_PART_COLORS = 16
+_MATCH_COLORS = 16  # a match and its clusters take about as much as so many colors
 
 # A part also ends where its rows are so many bytes longer than ordinary ones of so many colors:
 # long URLs and kept columns must not take memory without end.
@@ -38,9 +41,11 @@ def part_rows(n: int) -> int:
 
 
 class Group:
-    """The rows of one row group of a table with `n` colors a row, in memory as Arrow batches."""
+    """The rows of one row group of a table, in memory as Arrow batches."""
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, options: TableOptions) -> None:
+        self._schema = table_schema(options)
+        n = _MATCH_COLORS if options.product == "match" else options.n
         self._most_rows = part_rows(n)
         self._ordinary_bytes = _ROW_BYTES + n * _COLOR_BYTES
         self._lines: list[str] = []
@@ -65,7 +70,7 @@ class Group:
 
     def compact(self) -> None:
         """Turn the lines held into a batch; ValueError and the like where one is no row."""
-        self._batches.append(to_batch(self._lines))
+        self._batches.append(to_batch(self._lines, self._schema))
         self._lines.clear()
         self._line_bytes = 0
 
@@ -74,7 +79,7 @@ class Group:
         self.compact()
         batches, self._batches = self._batches, []
         self.rows = self._surplus_bytes = 0
-        return pa.Table.from_batches(batches, table_schema())
+        return pa.Table.from_batches(batches, self._schema)
 
 
 class Part:
@@ -83,8 +88,8 @@ class Part:
     `committed` None starts anew; a number goes on from a tail once synced at that length.
     """
 
-    def __init__(self, tail: Path, committed: int | None, n: int) -> None:
-        self.group = Group(n)
+    def __init__(self, tail: Path, committed: int | None, options: TableOptions) -> None:
+        self.group = Group(options)
         self._file = AppendFile(tail, committed)
         if committed:
             try:

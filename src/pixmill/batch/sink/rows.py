@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from pixmill.batch.sink.products import csv_names, csv_values, measured
 
 if TYPE_CHECKING:
-    from pixmill.record import Analysis, Record
+    from pixmill.record import Record
+
+Product = Literal["colors", "clusters", "match"]
 
 ERRORS_HEADER = "line,url,code,http_status,attempts,message\n"
 
@@ -22,14 +26,17 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class TableOptions:
     """What bears on the bytes of a table.
 
-    `n` colors a row; `counts` adds their pixel counts, `header` the first row (both CSV only);
-    `keep_columns` are the names of the input's columns that every record carries in `extra`.
+    `product` is what a table tells of its images: exact colors, clusters, or the match with a
+    palette. `n` colors or clusters a row; `counts` adds the pixel counts of exact colors, `header`
+    the first row (both CSV only); `keep_columns` are the names of the input's columns that every
+    record carries in `extra`.
     """
 
     n: int = 3
     counts: bool = False
     header: bool = False
     keep_columns: tuple[str, ...] = ()
+    product: Product = "colors"
 
 
 def csv_field(text: str) -> str:
@@ -42,23 +49,21 @@ def csv_field(text: str) -> str:
 
 
 def csv_header(options: TableOptions) -> str:
-    """Write `url,color_1,…[,count_1,…][,kept names]`, or nothing where no header is asked for."""
+    """Write `url,…[,kept names]`, or nothing where no header is asked for."""
     if not options.header:
         return ""
-    names = ["url", *(f"color_{i}" for i in range(1, options.n + 1))]
-    if options.counts:
-        names += [f"count_{i}" for i in range(1, options.n + 1)]
+    names = ["url", *csv_names(options)]
     return ",".join([*names, *map(csv_field, options.keep_columns)]) + "\n"
 
 
-def csv_row(record: Record, *, counts: bool) -> str:
-    """Write `url,#RRGGBB,…[,count,…][,kept values]`, or nothing for a failed record."""
+def csv_row(record: Record, options: TableOptions) -> str:
+    """Write `url,…[,kept values]`, or nothing for a failed record."""
     if record.analysis is None:
         return ""
-    colors = record.analysis.colors
-    fields = [csv_field(record.url), *[color.hex for color in colors]]
-    if counts:
-        fields += [str(color.count) for color in colors]
+    values = csv_values(record.analysis, record.match, options)
+    if options.product == "match":
+        values = list(map(csv_field, values))
+    fields = [csv_field(record.url), *values]
     if record.extra:
         fields += [csv_field(value) for _, value in record.extra]
     return ",".join(fields) + "\n"
@@ -81,7 +86,7 @@ def status_word(*, failed: bool) -> str:
     return "failed" if failed else "ok"
 
 
-def json_row(record: Record) -> str:
+def json_row(record: Record, options: TableOptions) -> str:
     """Write the record as a compact JSON object.
 
     All keys are always there, in the same order; what is not known is null. Shares are the shortest
@@ -97,7 +102,7 @@ def json_row(record: Record) -> str:
             "http_status": record.http_status,
             "attempts": record.attempts,
             "message": None if failure is None else failure.message,
-            **_measured(record.analysis),
+            **measured(record.analysis, record.match, options),
             "extra": dict(record.extra),
         }
     )
@@ -106,23 +111,6 @@ def json_row(record: Record) -> str:
 def json_line(row: dict[str, object]) -> str:
     """Write a row of the JSONL table, given its values by their names in order."""
     return _encode(row) + "\n"
-
-
-def _measured(analysis: Analysis | None) -> dict[str, object]:
-    if analysis is None:
-        return dict.fromkeys(("colors", "pixels", "width", "height", "format", "bytes", "md5"))
-    return {
-        "colors": [
-            {"hex": color.hex, "count": color.count, "share": color.share}
-            for color in analysis.colors
-        ],
-        "pixels": analysis.pixels,
-        "width": analysis.width,
-        "height": analysis.height,
-        "format": analysis.format,
-        "bytes": analysis.bytes,
-        "md5": analysis.md5,
-    }
 
 
 def json_start(line: int, url: str, *, failed: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 
 from pixmill.batch.durable import utf8
-from pixmill.batch.sink.rows import TableOptions, csv_header, csv_row
+from pixmill.batch.sink.rows import TableOptions, csv_header, csv_row, json_row
 from pixmill.errors import OutputError
 
 if TYPE_CHECKING:
@@ -18,21 +18,22 @@ _BUFFER_CHARS = 1 << 18
 
 
 class StreamSink:
-    """CSV rows to a binary stream, such as standard output.
+    """CSV rows or JSON lines to a binary stream, such as standard output.
 
-    Nothing is durable, nothing resumes, and failed records leave no trace. A commit only flushes,
-    so that a reader sees rows in time. Raises OutputError where the reader went away.
+    Nothing is durable, nothing resumes, and of failed records only JSON tells. A commit only
+    flushes, so that a reader sees rows in time. Raises OutputError where the reader went away.
     """
 
-    def __init__(self, stream: BinaryIO, options: TableOptions) -> None:
+    def __init__(self, stream: BinaryIO, options: TableOptions, *, json: bool = False) -> None:
         self._stream = stream
-        self._counts = options.counts
-        self._rows = [csv_header(options)]
+        self._options = options
+        self._render = json_row if json else csv_row
+        self._rows = [] if json else [csv_header(options)]
         self._chars = 0
 
     def write(self, record: Record) -> None:
         """Take the next record; many are passed on at once."""
-        row = csv_row(record, counts=self._counts)
+        row = self._render(record, self._options)
         self._rows.append(row)
         self._chars += len(row)
         if self._chars >= _BUFFER_CHARS:

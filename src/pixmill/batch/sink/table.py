@@ -213,14 +213,14 @@ def open_sink(output: Path, options: TableOptions, state: State | None) -> Sink:
     """
     match _ending(output):
         case ".csv":
-            render = functools.partial(csv_row, counts=options.counts)
+            render = functools.partial(csv_row, options=options)
             return RowsSink(output, render, csv_header(options), state)
         case ".jsonl":
-            return RowsSink(output, json_row, "", state)
+            return RowsSink(output, functools.partial(json_row, options=options), "", state)
         case _:
             with needing_pyarrow():
                 from pixmill.batch.sink.parquet import ParquetSink  # noqa: PLC0415 - needs the extra
-            return ParquetSink(output, options.n, state)
+            return ParquetSink(output, options, state)
 
 
 @contextlib.contextmanager

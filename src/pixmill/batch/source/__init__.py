@@ -3,6 +3,13 @@
 `inputs` opens and joins them; each format has a reader of its own beside it.
 """
 
-from pixmill.batch.source.inputs import OnlyLines, Place, Source, SourceOptions, open_source
+from pixmill.batch.source.inputs import (
+    OnlyLines,
+    Place,
+    Source,
+    SourceOptions,
+    is_image_file,
+    open_source,
+)
 
-__all__ = ["OnlyLines", "Place", "Source", "SourceOptions", "open_source"]
+__all__ = ["OnlyLines", "Place", "Source", "SourceOptions", "is_image_file", "open_source"]

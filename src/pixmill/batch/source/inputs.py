@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pixmill.batch.source.entry import Input
     from pixmill.record import Item
 
-__all__ = ["OnlyLines", "Place", "Source", "SourceOptions", "open_source"]
+__all__ = ["OnlyLines", "Place", "Source", "SourceOptions", "is_image_file", "open_source"]
 
 # The line and the position of an item.
 Place = tuple[int, tuple[int, int]]
@@ -50,16 +50,16 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 class Source(Protocol):
     """A stream of items.
 
-    `resumable` says whether it can be entered in the middle, `default_output` where its table goes
-    if nothing else is said (None: it must be said), `total_bytes` how much there is to read, as far
-    as known.
+    `resumable` says whether it can be entered in the middle, `name` is what its table is named
+    after if nothing else is said (None: a name must be given), `total_bytes` how much there is to
+    read, as far as known.
     """
 
     @property
     def resumable(self) -> bool: ...  # noqa: D102 - the class says it
 
     @property
-    def default_output(self) -> str | None: ...  # noqa: D102
+    def name(self) -> str | None: ...  # noqa: D102
 
     @property
     def total_bytes(self) -> int | None: ...  # noqa: D102
@@ -103,11 +103,25 @@ def _open(path: str, index: int, options: SourceOptions) -> Input:
         return Folder(path, index)
     if ending == ".parquet":
         return ParquetList(path, index, options)
-    listed = ending in {".txt", ".jsonl", *_DELIMITERS} or packed or not stat.S_ISREG(mode)
-    if not listed and (ending in _IMAGE_ENDINGS or is_image(path)):
+    if stat.S_ISREG(mode) and _names_image(path, ending, packed=packed):
         _refuse_columns(display(path), options)
         return ImageFile(path, index)
     return _open_list(ListFile(path, options.max_line_bytes), ending, index, options)
+
+
+def is_image_file(path: str) -> bool:
+    """Tell whether `open_source` would take a path for one image; raises InputError as it does."""
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError) as cause:
+        raise unreadable(display(path), cause) from cause
+    ending, packed = _ending(path)
+    return stat.S_ISREG(mode) and _names_image(path, ending, packed=packed)
+
+
+def _names_image(path: str, ending: str, *, packed: bool) -> bool:
+    listed = ending in {".txt", ".jsonl", ".parquet", *_DELIMITERS} or packed
+    return not listed and (ending in _IMAGE_ENDINGS or is_image(path))
 
 
 def _open_list(file: ListFile, ending: str, index: int, options: SourceOptions) -> Input:
@@ -143,7 +157,7 @@ class _Inputs:
     def __init__(self, inputs: list[Input], names: list[str]) -> None:
         self.resumable = all(each.resumable for each in inputs)
         self.total_bytes = sum(each.size_bytes for each in inputs) if self.resumable else None
-        self.default_output = _beside(names[0]) if self.resumable and len(names) == 1 else None
+        self.name = _whole_name(names[0]) if self.resumable and len(names) == 1 else None
         self._inputs = inputs
         self._bytes_before = list(accumulate((each.size_bytes for each in inputs), initial=0))
 
@@ -183,12 +197,12 @@ class _Inputs:
             place = 0
 
 
-def _beside(name: str) -> str | None:
-    """Give the path of the table of one input: its whole name and what tells them apart."""
+def _whole_name(name: str) -> str | None:
+    """Give the path of one input, with the last part that `..` stands for."""
     path = Path(name)
     if path.name in {"", ".."}:
         path = path.resolve()
-    return f"{path}-colors.csv" if path.name else None
+    return str(path) if path.name else None
 
 
 class OnlyLines:
@@ -200,7 +214,7 @@ class OnlyLines:
 
     def __init__(self, source: Source, numbers: Iterable[int]) -> None:
         self.resumable = source.resumable
-        self.default_output = source.default_output
+        self.name = source.name
         self.total_bytes = source.total_bytes
         self.progress = source.progress
         self.identity = source.identity

@@ -1,0 +1,27 @@
+"""What is kept between commands: keys, sessions and palettes.
+
+`catalog` has the ports and their types, `opening` the choice of an adapter by a URL's scheme. What
+an adapter needs is imported when it is chosen, so importing this package is cheap.
+"""
+
+from pixmill.store.catalog import (
+    DEFAULT_SCOPES,
+    MUST_BE_NEW,
+    SCOPES,
+    Catalog,
+    Key,
+    PaletteInfo,
+)
+from pixmill.store.opening import catalog_stands, migrate_catalog, open_catalog
+
+__all__ = [
+    "DEFAULT_SCOPES",
+    "MUST_BE_NEW",
+    "SCOPES",
+    "Catalog",
+    "Key",
+    "PaletteInfo",
+    "catalog_stands",
+    "migrate_catalog",
+    "open_catalog",
+]

@@ -1,0 +1,103 @@
+"""Opening the catalog: where it lies and which adapter it has.
+
+Owns the URL's reading, the folder of the embedded catalog and the sentence for a missing extra. A
+catalog is embedded where it is an SQLite file in the data folder: only such a one, or an empty one,
+is migrated without being asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from pixmill.errors import MissingExtra, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pixmill.store.catalog import Catalog
+
+_FILE = "catalog.sqlite"
+_SCHEME = "sqlite:///"
+_LIBRARIES = {"sqlalchemy", "alembic"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    path: Path
+    embedded: bool
+
+
+def utc_now() -> datetime:
+    """Return the time, in UTC and aware of it."""
+    return datetime.now(UTC)
+
+
+def open_catalog(
+    url: str | None, data: Path, *, clock: Callable[[], datetime] = utc_now
+) -> Catalog:
+    """Open the catalog at `url`, by default `catalog.sqlite` in the folder `data`.
+
+    The folder and the file are made where they are missing, for their owner alone. UsageError for a
+    URL of no known scheme, MissingExtra without SQLAlchemy, OutputError for what can not be used:
+    it can not be written, is no catalog, was made by a newer pixmill, or is behind and not embedded
+    (the sentence then names `pixmill migrate`).
+    """
+    place = _locate(url, data)
+    with _explained_imports():
+        from pixmill.store.sql.catalog import open_sqlite  # noqa: PLC0415  this adapter's extra
+
+        return open_sqlite(place.path, embedded=place.embedded, clock=clock)
+
+
+def migrate_catalog(url: str | None, data: Path) -> tuple[str | None, str]:
+    """Bring the catalog to this version's form and return its revision before and after.
+
+    The first is None where there was nothing. Raises as `open_catalog` does.
+    """
+    place = _locate(url, data)
+    with _explained_imports():
+        from pixmill.store.sql.catalog import migrate_sqlite  # noqa: PLC0415
+
+        return migrate_sqlite(place.path, embedded=place.embedded)
+
+
+def catalog_stands(url: str | None, data: Path) -> bool:
+    """Whether there is a catalog already: asking for it would otherwise make one.
+
+    Needs no extra. UsageError for a URL of no known scheme.
+    """
+    path = _locate(url, data).path
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # not for us to see: opening it tells why
+        return True
+
+
+def _locate(url: str | None, data: Path) -> _Place:
+    if url is None:
+        return _Place((data / _FILE).absolute(), embedded=True)
+    scheme, colon, _ = url.partition(":")
+    if not url.startswith(_SCHEME):
+        # No more than the scheme is told: a URL may hold a password.
+        shown = f"{scheme[:40]!a}" if colon else "a text without a scheme"
+        raise UsageError(f"the catalog's URL begins with {_SCHEME}, not with {shown}")
+    name = unquote(url.removeprefix(_SCHEME), errors="surrogateescape")
+    if name in {"", ":memory:"} or "?" in url or "\0" in name:
+        raise UsageError(f"the catalog's URL names a file: {_SCHEME}/folder/{_FILE}")
+    path = Path(name).absolute()
+    return _Place(path, embedded=path.parent == data.absolute())
+
+
+@contextlib.contextmanager
+def _explained_imports() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _LIBRARIES:
+            raise
+        raise MissingExtra("the catalog of keys and palettes", "server") from error

@@ -1,0 +1,1 @@
+"""The catalog in a database of SQL, by SQLAlchemy Core: nothing here is SQLite's but `sqlite`."""

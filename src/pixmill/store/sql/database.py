@@ -1,0 +1,72 @@
+"""A database as the adapter uses it: transactions that read or write, and faults as sentences.
+
+What a kind of database needs (locks, files, pragmas) is left to its own module.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy import update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
+from pixmill.errors import OutputError
+from pixmill.store.sql.schema import counters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Engine
+
+WRITES = "pixmill_writes"  # the execution option that tells a transaction that will write
+
+
+class Database:
+    """An engine, the name that faults are told with, and the clock that times are taken from."""
+
+    def __init__(self, engine: Engine, shown: str, clock: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(**{WRITES: True})
+        self.shown = shown
+        self.now = clock
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One state of the database, whatever others write meanwhile."""
+        with self._explained(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """All that is done inside, or nothing of it."""
+        with self._explained(), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise OutputError(f"the catalog {self.shown} can not be used: {error.orig}") from error
+        except NoConnection as error:
+            raise OutputError(
+                f"the catalog {self.shown} can not be used: all its connections are busy"
+            ) from error
+
+
+def count_up(connection: Connection, counter: str, *, from_value: int | None = None) -> bool:
+    """Raise a counter by one, if it stands at `from_value` where that is given; whether it did.
+
+    Until the transaction ends nobody else's can raise it.
+    """
+    query = update(counters).where(counters.c.name == counter)
+    if from_value is not None:
+        query = query.where(counters.c.value == from_value)
+    return connection.execute(query.values(value=counters.c.value + 1)).rowcount == 1

@@ -1,0 +1,1 @@
+"""Alembic's environment: `env` and the steps under `versions`, oldest first by number."""

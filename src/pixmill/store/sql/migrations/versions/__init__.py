@@ -1,0 +1,1 @@
+"""The steps, each in a module that is never changed once it was released."""

@@ -1,0 +1,103 @@
+"""The tables as the code sees them; the migrations make them, and a test holds both to be alike.
+
+Owns columns and the form of times. Only what SQLite and PostgreSQL both have is used.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+from sqlalchemy.types import TypeDecorator
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+
+REVISION = "0002"  # the newest of the migrations, known here so that opening need not ask Alembic
+VERSION_TABLE = "pixmill_version"
+
+KEYS_COUNTER = "keys"
+PALETTES_COUNTER = "palettes"
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time in UTC, also where the database keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Store in UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Give the zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData()
+
+# How many keys were ever made, and the last revision given to a palette. Counting in a row also
+# orders writers: its lock is held until the transaction ends.
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("prefix", String(8), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("scopes", String(100), nullable=False),  # words, with a space between
+    Column("created_at", UtcTime, nullable=False),
+    Column("revoked_at", UtcTime),
+)
+Index("keys_prefix", keys.c.prefix, unique=True)
+Index(
+    "keys_live_name",
+    keys.c.name,
+    unique=True,
+    sqlite_where=keys.c.revoked_at.is_(None),
+    postgresql_where=keys.c.revoked_at.is_(None),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("key_id", Integer, ForeignKey("keys.id", name="tokens_key"), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+)
+Index("tokens_of_key", tokens.c.key_id)
+Index("tokens_end", tokens.c.expires_at)
+
+palettes = Table(
+    "palettes",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+    Column("document", LargeBinary, nullable=False),  # last: what is asked often lies before it
+)

@@ -1,0 +1,131 @@
+"""The app of the service, wired together: parts, routes, and what stands before them."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from pixmill.errors import ItemError, OutputError
+from pixmill.web.armor import Armor
+from pixmill.web.auth import Credentials
+from pixmill.web.bodies import MULTIPART_BYTES, BodyLimits
+from pixmill.web.engine import Engine
+from pixmill.web.errors import ApiError, error_response, overloaded
+from pixmill.web.gate import Gate
+from pixmill.web.openapi import describe
+from pixmill.web.pages import STATIC_FOLDER, Assets, Pages
+from pixmill.web.proxies import TrustedProxies
+from pixmill.web.quotas import Quotas
+from pixmill.web.routes import colors, console, health, match, palettes, sign_in
+from pixmill.web.services import Services
+from pixmill.web.shelf import Shelf
+from pixmill.web.words import refusal_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from pixmill.settings import Settings
+    from pixmill.store import Catalog
+    from pixmill.web.access import Log
+    from pixmill.web.metrics import Metrics
+
+_SUBJECTS = (match, colors, palettes, console, sign_in, health)
+_UPLOADS = (
+    "/colours/match", "/colors/match", "/colors/top", "/colors/dominant", "/console/look"
+)  # fmt: skip
+_PALETTE_BYTES = 64 * 2**20
+_RETRY_AFTER_S = 10
+
+
+def create_app(settings: Settings, catalog: Catalog, log: Log, metrics: Metrics) -> FastAPI:
+    """Make the app; its pool and fetcher live from startup to shutdown."""
+    credentials, quotas = Credentials(catalog), Quotas(settings)
+    upload_bytes = settings.max_bytes + MULTIPART_BYTES
+    limits = BodyLimits(
+        by_path=dict.fromkeys(_UPLOADS, upload_bytes), by_prefix={"/palettes/": _PALETTE_BYTES}
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with Engine.open(settings, metrics) as engine:
+            app.state.services = Services(
+                catalog=catalog,
+                credentials=credentials,
+                engine=engine,
+                metrics=metrics,
+                pages=Pages(),
+                quotas=quotas,
+                shelf=Shelf(catalog),
+            )
+            yield
+
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,  # whose target would be a host of the client's choosing
+        lifespan=lifespan,
+        middleware=[
+            Middleware(TrustedProxies, networks=settings.trusted_proxies),
+            Middleware(Armor, log=log, limits=limits, metrics=metrics),
+            Middleware(Gate, credentials=credentials, quotas=quotas),
+        ],
+        exception_handlers={
+            ItemError: _answer_item_error,
+            OutputError: _answer_output_error,
+            HTTPException: _answer_http_error,
+            RequestValidationError: _answer_invalid,
+        },
+    )
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    for module in _SUBJECTS:
+        app.include_router(module.router)
+    app.mount("/static", Assets(directory=STATIC_FOLDER), name="static")
+    return app
+
+
+async def _answer_item_error(_: Request, error: Any) -> Response:
+    refusal = refusal_of(error)
+    if refusal.status >= 500:
+        raise error
+    return error_response(refusal)
+
+
+async def _answer_output_error(_: Request, _error: Any) -> Response:
+    """Answer where this machine lacks room or its catalog: it may be over soon."""
+    sentence = "The service can not store anything just now"
+    return error_response(overloaded(sentence, retry_after_s=_RETRY_AFTER_S))
+
+
+async def _answer_http_error(request: Request, error: Any) -> Response:
+    code = "not_found" if error.status_code == 404 else "invalid_request"
+    headers = dict(error.headers or {})
+    if error.status_code == 405 and (methods := _methods_of(request.url.path)):
+        headers["Allow"] = ", ".join(sorted(methods))
+    return error_response(ApiError(error.status_code, code, str(error.detail), headers=headers))
+
+
+def _methods_of(path: str) -> set[str]:
+    """Return the methods of all routes of a path; each route knows its own alone."""
+    routes = (route for module in _SUBJECTS for route in module.router.routes)
+    return {
+        method
+        for route in routes
+        if isinstance(route, APIRoute) and route.path_regex.match(path)
+        for method in route.methods or ()
+    }
+
+
+async def _answer_invalid(_: Request, error: Any) -> Response:
+    names = sorted({str(part["loc"][-1])[:100] for part in error.errors()})
+    sentences = [f"Invalid value of {name}" for name in names]
+    return error_response(ApiError(400, "invalid_request", *sentences))

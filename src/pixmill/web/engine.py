@@ -1,0 +1,239 @@
+"""Images to analyses for the service: fetched or uploaded, admitted, isolated, remembered.
+
+Owns the fetcher, the pool and the kept answers of one serving process, and the way of one image
+through them. What is asked of images, and how failures are worded, is the routes' matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Self
+
+from pixmill.analysis import Task, unpack
+from pixmill.analysis.timing import Timed, analyze_timed
+from pixmill.batch.memory import most_workers, plan_memory
+from pixmill.batch.once import Once
+from pixmill.errors import ItemError
+from pixmill.fetch.client import Fetcher
+from pixmill.fetch.options import FetchOptions, user_agent
+from pixmill.fetch.url import parse_url
+from pixmill.imaging.digest import sha256_digest
+from pixmill.imaging.probe import Limits, check, probe
+from pixmill.pool import Pool
+from pixmill.web.admission import Admission
+from pixmill.web.answers import Answers
+from pixmill.web.errors import overloaded
+from pixmill.web.uploads import read_upload
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from pixmill.analysis import Wanted
+    from pixmill.batch.memory import MemoryPlan
+    from pixmill.fetch.body import Body
+    from pixmill.fetch.call import Download
+    from pixmill.imaging.header import Header
+    from pixmill.record import Analysis
+    from pixmill.settings import Settings
+    from pixmill.web.answers import Known
+    from pixmill.web.metrics import Metrics
+
+# What this process needs besides the parent of a batch: the framework, the catalog, palettes.
+SERVICE_BYTES = 96 * 2**20
+_PRELOAD = ("pixmill.batch.warm", "pixmill.analysis.warm")
+_IN_PLACE_BYTES = 2**18  # up to here hashing takes less than a thread's hand-over
+_RETRY_AFTER_S = 5
+
+
+class Engine:
+    """For the tasks of one event loop; `open` makes one."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        plan: MemoryPlan,
+        fetcher: Fetcher,
+        pool: Pool[Task, Timed],
+    ) -> None:
+        self._limits = Limits(settings.max_pixels, settings.max_side, plan.decode)
+        self.max_bytes = settings.max_bytes
+        self._patience_s = settings.timeout
+        self._metrics = metrics
+        self._fetcher = fetcher
+        self._pool = pool
+        self._answers = Answers(settings.answers_bytes)
+        self._running: Once[bytes] = Once(settings.fetchers, keep=lambda packed: packed)
+        self._at_work = 0
+        self.admission = Admission(settings.fetchers, settings.waiting, metrics)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings, metrics: Metrics) -> AsyncIterator[Self]:
+        """Start the pool and the fetcher; both end with the context."""
+        reserved = SERVICE_BYTES + settings.answers_bytes
+        workers = settings.workers
+        if "workers" not in settings.model_fields_set:
+            workers = min(workers, most_workers(settings.memory, reserved))
+        plan = plan_memory(settings.memory, workers, reserved)
+        async with AsyncExitStack() as stack:
+            pool: Pool[Task, Timed] = Pool(
+                analyze_timed,
+                workers=workers,
+                item_timeout_s=settings.decode_timeout,
+                decode_budget_bytes=plan.decode,
+                preload=_PRELOAD,
+            )
+            stack.callback(pool.close, cancel=True)
+            fetcher = await stack.enter_async_context(Fetcher(_fetch_options(settings, plan)))
+            engine = cls(settings, metrics, plan=plan, fetcher=fetcher, pool=pool)
+            metrics.watch_pool(
+                busy=lambda: min(engine._at_work, workers),
+                waiting=lambda: engine.admission.waiting + max(0, engine._at_work - workers),
+            )
+            yield engine
+
+    @property
+    def broken(self) -> bool:
+        """Whether no image can be analyzed any more."""
+        return self._pool.broken is not None
+
+    async def at_url(self, url: str, wanted: Wanted) -> Analysis:
+        """Analyze the image at a URL.
+
+        Raises ItemError where there is none to be had, and ApiError 503 where too much is going on.
+        """
+        known = self._answers.known(url)
+        kept = self._answers.find(known.content, wanted) if known else None
+        if known and kept and self._answers.is_fresh(known):
+            self._metrics.answer_looked_up(hit=True)
+            return unpack(kept)
+        async with self.admission.turn():
+            with self._counted():
+                return unpack(await self._from_url(url, wanted, known if kept else None))
+
+    async def of_upload(self, request: Request, wanted: Wanted) -> Analysis:
+        """Analyze the image that a request carries; raises as `at_url` and `read_upload` do."""
+        self.admission.check()
+        upload = await read_upload(request, self._fetcher.new_writer())
+        with upload.body as body:
+            async with self.admission.turn():
+                with self._counted():
+                    return unpack(await self._from_body(body, wanted, await _digest(body)))
+
+    async def _from_url(self, url: str, wanted: Wanted, known: Known | None) -> bytes:
+        with self._metrics.timed("fetching"):
+            download = await self._fetch(url, known)
+        with download.body as body:
+            if known and download.http_status == 304:
+                self._answers.confirm(url, known, download.headers)
+                packed = self._answers.find(known.content, wanted)
+                if packed is not None:
+                    self._metrics.answer_looked_up(hit=True)
+                    return packed
+                # Others have crowded it out meanwhile.
+                return await self._from_url(url, wanted, None)
+            content = await _digest(body)
+            packed = await self._from_body(body, wanted, content)
+        if _redirected(download, url):
+            self._answers.forget(url)
+        else:
+            self._answers.remember(url, content, download.headers)
+        return packed
+
+    async def _fetch(self, url: str, known: Known | None) -> Download:
+        download = await self._fetcher.fetch(url, headers=known.validators if known else {})
+        if download.http_status == 304 and _redirected(download, url):
+            # Another resource than the one that was kept has confirmed its own validators.
+            download.body.close()
+            download = await self._fetcher.fetch(url)
+        return download
+
+    async def _from_body(self, body: Body, wanted: Wanted, content: bytes) -> bytes:
+        kept = self._answers.find(content, wanted)
+        self._metrics.answer_looked_up(hit=kept is not None)
+        if kept is not None:
+            return kept
+        # Who asks for the same at the same time waits for the one answer.
+        packed = await self._running.get((content, wanted), lambda: self._compute(body, wanted))
+        self._answers.keep(content, wanted, packed)
+        return packed
+
+    async def _compute(self, body: Body, wanted: Wanted) -> bytes:
+        header = await _probed(body)
+        check(header, self._limits)
+        payload: bytes | Body = body if body.data is None else body.data
+        begun = asyncio.get_running_loop().time()
+        future = self._pool.submit(payload, Task(header, wanted), need_bytes=header.decode_bytes)
+        self._at_work += 1
+        try:
+            async with asyncio.timeout(self._patience_s):
+                timed = await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            raise overloaded(
+                "The image had to wait too long for its turn", retry_after_s=_RETRY_AFTER_S
+            ) from error
+        finally:
+            self._at_work -= 1
+        elapsed_s = asyncio.get_running_loop().time() - begun
+        self._metrics.stage_took("waiting", max(0.0, elapsed_s - timed.decode_s - timed.compute_s))
+        self._metrics.stage_took("decoding", timed.decode_s)
+        self._metrics.stage_took("computing", timed.compute_s)
+        return timed.packed
+
+    def _counted(self) -> _Counted:
+        return _Counted(self._metrics)
+
+
+class _Counted:
+    """Counts how one image ends."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self._metrics.item("ok")
+        elif isinstance(error, ItemError):
+            self._metrics.item(error.code)
+
+
+def _fetch_options(settings: Settings, plan: MemoryPlan) -> FetchOptions:
+    return FetchOptions(
+        fetchers=settings.fetchers,
+        per_host=settings.per_host,
+        timeout_s=settings.timeout,
+        connect_timeout_s=settings.connect_timeout,
+        idle_timeout_s=settings.idle_timeout,
+        retries=settings.retries,
+        max_redirects=settings.max_redirects,
+        max_bytes=settings.max_bytes,
+        memory_bytes=plan.bodies,
+        user_agent=settings.user_agent or user_agent(settings.contact),
+        allow_private=settings.allow_private,
+        allow_networks=settings.allow_networks,
+    )
+
+
+async def _digest(body: Body) -> bytes:
+    if body.size <= _IN_PLACE_BYTES:
+        return sha256_digest(body.view())
+    return await asyncio.to_thread(sha256_digest, body.view())
+
+
+async def _probed(body: Body) -> Header:
+    if body.size <= _IN_PLACE_BYTES:
+        return probe(body.view())
+    return await asyncio.to_thread(probe, body.view())
+
+
+def _redirected(download: Download, url: str) -> bool:
+    """Tell whether an answer came by a redirect, which may lead elsewhere the next time."""
+    return download.url != parse_url(url).url

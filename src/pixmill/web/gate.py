@@ -1,0 +1,119 @@
+"""The gate before all routes: nobody passes without a key but to the few open paths.
+
+Owns which paths are open, quotas' place in the order of things, 401 and the way to the sign-in
+page, and that a page's own requests carry the token of its session. Whether a key's scopes suffice
+is asked by the routes.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse
+
+from pixmill.web.armor import KEY_NAME
+from pixmill.web.auth import COOKIE
+from pixmill.web.errors import ApiError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from pixmill.web.auth import Caller, Credentials
+    from pixmill.web.quotas import Quota, Quotas
+
+CALLER = "caller"
+CSRF_HEADER = "x-csrf-token"
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/sign-in", "/sign-in/link"})
+_OPEN_FOLDER = "/static/"  # what the sign-in page is drawn with
+_PROBES = frozenset({"/healthz", "/readyz"})
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+# These check the token themselves, which their forms send as a field.
+_FORMS = frozenset({"/sign-out"})
+
+
+class Gate:
+    """ASGI middleware; what it raises is answered by `armor.Armor` around it."""
+
+    def __init__(self, app: ASGIApp, credentials: Credentials, quotas: Quotas) -> None:
+        self._app = app
+        self._credentials = credentials
+        self._quotas = quotas
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or raise ApiError 401, 403 or 429."""
+        if scope["type"] != "http" or _is_uncounted(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        address = scope["client"][0] if scope.get("client") else "unknown"
+        quota = self._quotas.spend("address", address)
+        headers = Headers(scope=scope)
+        path = scope["path"]
+        if path not in OPEN_PATHS:
+            caller = await self._caller(headers, address)
+            if caller is None:
+                await self._turn_away(scope, headers, receive, send)
+                return
+            scope["state"][CALLER] = caller
+            scope["state"][KEY_NAME] = caller.key.name
+            quota = self._quotas.spend("key", caller.key.prefix)
+            _check_form_token(scope, headers, caller)
+        await self._app(scope, receive, _with_quota(send, quota))
+
+    async def _caller(self, headers: Headers, address: str) -> Caller | None:
+        authorization = headers.get("authorization")
+        cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+        if authorization is None and cookie is None:
+            return None
+        self._quotas.check_sign_in(address)
+        caller = await self._credentials.find(authorization, cookie)
+        if caller is None and authorization is not None:
+            self._quotas.failed_sign_in(address)
+        return caller
+
+    async def _turn_away(
+        self, scope: Scope, headers: Headers, receive: Receive, send: Send
+    ) -> None:
+        if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+            answer = RedirectResponse(f"/sign-in?next={quote(scope['path'])}", status_code=303)
+            await answer(scope, receive, send)
+            return
+        raise unauthorized()
+
+
+def _is_uncounted(path: str) -> bool:
+    return path in _PROBES or path.startswith(_OPEN_FOLDER)
+
+
+def unauthorized() -> ApiError:
+    """Ask for credentials."""
+    return ApiError(
+        401,
+        "unauthorized",
+        "Authentication credentials were not provided.",
+        headers={"WWW-Authenticate": 'Basic realm="pixmill", charset="UTF-8"'},
+    )
+
+
+def check_token(given: str, expected: str) -> None:
+    """Raise ApiError 403 unless a form carries the token that belongs to its page."""
+    if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
+        raise ApiError(403, "forbidden", "This page is out of date; load it again")
+
+
+def _check_form_token(scope: Scope, headers: Headers, caller: Caller) -> None:
+    """Refuse what a foreign page may have made a browser send."""
+    if caller.session and scope["method"] not in _SAFE and scope["path"] not in _FORMS:
+        check_token(headers.get(CSRF_HEADER, ""), caller.csrf_token)
+
+
+def _with_quota(send: Send, quota: Quota) -> Send:
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(quota.headers())
+        await send(message)
+
+    return told

@@ -1,0 +1,77 @@
+"""How often a key, and an address, may ask: a window of a minute that moves with time.
+
+The windows are kept in memory, so each serving process counts for itself.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from pixmill.web.errors import ApiError
+
+if TYPE_CHECKING:
+    from pixmill.settings import Settings
+
+
+class Quota(NamedTuple):
+    """What is left to somebody: of how many, how many, and seconds until there are more."""
+
+    limit: int
+    remaining: int
+    reset_s: int
+
+    def headers(self) -> dict[str, str]:
+        """Tell it as headers of an answer (draft-ietf-httpapi-ratelimit-headers-03)."""
+        return {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(self.reset_s),
+        }
+
+
+class Quotas:
+    """Counts requests of keys and addresses, and failed sign-ins of addresses. Thread-safe."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._windows = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._items = {
+            "key": RateLimitItemPerMinute(settings.key_rate),
+            "address": RateLimitItemPerMinute(settings.address_rate),
+            "sign-in": RateLimitItemPerMinute(settings.sign_in_rate),
+        }
+
+    def spend(self, kind: str, who: str) -> Quota:
+        """Count a request of a `kind` ("key", "address"); ApiError 429 beyond the limit."""
+        if not self._windows.hit(self._items[kind], kind, who):
+            raise self._refusal(kind, who)
+        return self._left(kind, who)
+
+    def check_sign_in(self, address: str) -> None:
+        """Refuse an address with ApiError 429 after too many failed sign-ins."""
+        if not self._windows.test(self._items["sign-in"], "sign-in", address):
+            raise self._refusal("sign-in", address)
+
+    def failed_sign_in(self, address: str) -> None:
+        """Count a credential that was wrong."""
+        self._windows.hit(self._items["sign-in"], "sign-in", address)
+
+    def _left(self, kind: str, who: str) -> Quota:
+        stats = self._windows.get_window_stats(self._items[kind], kind, who)
+        reset_s = max(1, math.ceil(stats.reset_time - time.time()))
+        return Quota(self._items[kind].amount, max(0, stats.remaining), reset_s)
+
+    def _refusal(self, kind: str, who: str) -> ApiError:
+        quota = self._left(kind, who)
+        what = "failed sign-ins" if kind == "sign-in" else "requests"
+        return ApiError(
+            429,
+            "too_many_requests",
+            f"More than {quota.limit} {what} a minute",
+            headers={**quota._replace(remaining=0).headers(), "Retry-After": str(quota.reset_s)},
+        )

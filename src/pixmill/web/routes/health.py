@@ -1,0 +1,55 @@
+"""Probes and metrics: whether the process lives, whether it can serve, and how it does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse, Response
+
+from pixmill.errors import OutputError
+from pixmill.web.openapi import STATE, answers
+from pixmill.web.services import Parts, needs
+
+router = APIRouter(tags=["operation"])
+_OPEN: dict[str, Any] = {"security": []}
+_RETRY_AFTER_S = 5
+
+
+@router.get("/healthz", summary="Alive?", responses=answers(STATE), openapi_extra=_OPEN)
+async def alive() -> JSONResponse:
+    """Answer at once, as long as the process does."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz", summary="Ready?", responses=answers(STATE, 503), openapi_extra=_OPEN)
+async def ready(parts: Parts) -> JSONResponse:
+    """Tell whether requests can be served, and what is missing if not."""
+    missing = []
+    try:
+        await asyncio.to_thread(parts.catalog.keys.count)
+    except OutputError:
+        missing.append("catalog")
+    if parts.engine.broken:
+        missing.append("analysis processes")
+    if missing:
+        errors = [f"The {what} can not be used" for what in missing]
+        told = {"errors": errors, "code": "overloaded", "missing": missing}
+        return JSONResponse(told, 503, headers={"Retry-After": str(_RETRY_AFTER_S)})
+    return JSONResponse({"status": "ok", "missing": []})
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    dependencies=[Depends(needs("metrics"))],
+    responses={
+        **answers(None, 401, 403, 429, 503),
+        200: {"description": "Success", "content": {"text/plain": {}}},
+    },
+)
+async def metrics(parts: Parts) -> Response:
+    """Tell all counts and times in the text format of Prometheus."""
+    text, media_type = parts.metrics.render()
+    return Response(text, media_type=media_type)

@@ -1,0 +1,58 @@
+"""What routes work with, as one value that the app carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, cast
+
+from fastapi import Depends, Request
+
+from pixmill.web.errors import ApiError
+from pixmill.web.gate import CALLER
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pixmill.store import Catalog
+    from pixmill.web.auth import Caller, Credentials
+    from pixmill.web.engine import Engine
+    from pixmill.web.metrics import Metrics
+    from pixmill.web.pages import Pages
+    from pixmill.web.quotas import Quotas
+    from pixmill.web.shelf import Shelf
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Services:
+    """The parts of one serving process."""
+
+    catalog: Catalog
+    credentials: Credentials
+    engine: Engine
+    metrics: Metrics
+    pages: Pages
+    quotas: Quotas
+    shelf: Shelf
+
+
+async def services_of(request: Request) -> Services:
+    """Return the parts that the app was opened with; async, or each call would need a thread."""
+    return cast(Services, request.app.state.services)
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who asks; the gate has let nobody else in."""
+    return cast("Caller", request.scope["state"][CALLER])
+
+
+def needs(*scopes: str) -> Callable[[Request], Awaitable[None]]:
+    """Make a dependency that refuses keys with none of the scopes by ApiError 403."""
+
+    async def check(request: Request) -> None:
+        if not caller_of(request).key.scopes & {*scopes, "admin"}:
+            raise ApiError(403, "forbidden", f"This key has not the scope {' or '.join(scopes)}")
+
+    return check
+
+
+Parts = Annotated[Services, Depends(services_of)]

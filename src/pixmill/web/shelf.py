@@ -1,0 +1,90 @@
+"""The palettes of a service: the built-in one, and those of the catalog, indexed once and kept.
+
+Each use asks the catalog for the revision alone; a palette that changed is read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from pixmill.color.palette import Palette
+from pixmill.color.palette_files import read_palette, write_palette
+
+if TYPE_CHECKING:
+    from pixmill.store import Catalog, PaletteInfo
+
+BUILT_IN = "css"
+_MOST_ENTRIES = 500_000  # of all palettes that are kept in memory; the last one always is
+
+
+class Shelf:
+    """For one event loop. Every method raises OutputError where the catalog can not be used."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._kept: OrderedDict[str, tuple[int, Palette]] = OrderedDict()
+        self._reading: dict[str, asyncio.Lock] = {}
+
+    async def get(self, name: str) -> Palette | None:
+        """Find a palette by name; None where there is none."""
+        if name == BUILT_IN:
+            return Palette.css()
+        revision = await asyncio.to_thread(self._catalog.palettes.revision, name)
+        if revision is None:
+            self._kept.pop(name, None)
+            return None
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != revision:
+            return await self._read(name, revision)
+        self._kept.move_to_end(name)
+        return kept[1]
+
+    async def _read(self, name: str, revision: int) -> Palette | None:
+        async with self._reading.setdefault(name, asyncio.Lock()):
+            kept = self._kept.get(name)
+            if kept is not None and kept[0] >= revision:
+                return kept[1]  # others were first
+            found = await asyncio.to_thread(self._load, name)
+            self._reading.pop(name, None)
+            if found is not None:
+                self._kept[name] = found
+                self._kept.move_to_end(name)
+                self._make_room()
+            return found[1] if found else None
+
+    def _load(self, name: str) -> tuple[int, Palette] | None:
+        found = self._catalog.palettes.get(name)
+        if found is None:
+            return None
+        document, info = found
+        return info.revision, read_palette(document, name, "json")
+
+    def _make_room(self) -> None:
+        while len(self._kept) > 1 and self._entries() > _MOST_ENTRIES:
+            self._kept.popitem(last=False)
+
+    def _entries(self) -> int:
+        return sum(len(palette.entries) for _, palette in self._kept.values())
+
+    async def all(self) -> list[PaletteInfo]:
+        """List the palettes of the catalog, in order of name."""
+        return await asyncio.to_thread(self._catalog.palettes.all)
+
+    async def put(self, palette: Palette, expected_revision: int | None) -> PaletteInfo | None:
+        """Keep a palette if what stands there is what is expected (see the catalog), else None.
+
+        Raises UsageError for a name that no palette may have.
+        """
+        return await asyncio.to_thread(self._put, palette, expected_revision)
+
+    def _put(self, palette: Palette, expected_revision: int | None) -> PaletteInfo | None:
+        document = write_palette(palette, "json")
+        return self._catalog.palettes.put(
+            palette.name, document, len(palette.entries), expected_revision
+        )
+
+    async def delete(self, name: str) -> bool:
+        """Drop a palette; False where there is none."""
+        return await asyncio.to_thread(self._catalog.palettes.delete, name)
