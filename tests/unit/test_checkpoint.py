@@ -26,6 +26,7 @@ checkpoints = st.builds(
     position=st.tuples(counts, counts),
     sink=st.none() | objects,
     ok=counts,
+    missed=counts,
     failed=st.dictionaries(st.text(), counts, max_size=3),
 )
 
@@ -118,6 +119,10 @@ def test_any_cut_of_the_file_is_damaged(saved):
         {"line": 4.0},
         {"line": True},
         {"ok": None},
+        {"missed": "gone"},
+        {"missed": -1},
+        {"missed": 1.0},
+        {"missed": None},
         {"position": [0]},
         {"position": [0, -1]},
         {"position": [0, 1, 2]},
@@ -137,7 +142,7 @@ def test_a_field_that_is_not_as_it_was_written_is_damage(saved, changes):
     assert "is damaged" in refusal(saved(**changes))
 
 
-@pytest.mark.parametrize("form", [0, 3, None, "x" * 10_000])
+@pytest.mark.parametrize("form", [0, 1, 3, None, "x" * 10_000])
 def test_another_form_is_told_apart_from_damage(saved, form):
     sentence = refusal(saved(form=form, unknown=1))
     assert "was written by another version" in sentence

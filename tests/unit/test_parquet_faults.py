@@ -82,9 +82,7 @@ def read_or_refused(part):
 
 def test_a_damaged_part_is_never_read_as_other_rows(tmp_path):
     part = tmp_path / "part-00000.parquet"
-    batch = to_batch(
-        [json_row(record, TableOptions()) for record in a_run(ROWS)], SCHEMA
-    )
+    batch = to_batch([json_row(record, TableOptions()) for record in a_run(ROWS)], SCHEMA)
     with table_writer(part, SCHEMA) as writer:
         write_group(writer, pa.Table.from_batches([batch]))
     written, refusals, copies = read_part(part, SCHEMA), [], list(damaged_copies(part.read_bytes()))

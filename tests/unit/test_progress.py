@@ -1,11 +1,14 @@
 """Counters and the rates that follow from them."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from pixmill.batch.progress import Progress
-from pixmill.record import Analysis, Color, Failure, Record
+from pixmill.color.palette import Entry, Palette
+from pixmill.matching import Matcher
+from pixmill.record import Analysis, Cluster, Color, Failure, Record
 
 
 class Clock:
@@ -35,6 +38,18 @@ def test_records_are_counted_by_outcome(clock):
         progress.add(record)
     assert (progress.ok, progress.images, progress.bytes) == (2, 5, 120)
     assert progress.failed == Counter(timeout=2, http_error=1)
+
+
+def test_a_record_whose_match_was_not_found_is_missed_and_one_without_a_match_is_not(clock):
+    palette = Palette("one", (Entry("black", (0, 0, 0)),))
+    matcher = Matcher(palette, max_distance=0.1)
+    progress = Progress(clock, missed=4)
+    for rgb in ((0.0, 0.0, 0.0), (255.0, 0.0, 0.0), None):
+        clusters = () if rgb is None else (Cluster(rgb, 1.0),)
+        progress.add(replace(good(), match=matcher(clusters)))
+    progress.add(good())
+    progress.add(bad())
+    assert (progress.ok, progress.missed, progress.failed.total()) == (4, 6, 1)
 
 
 def test_earlier_runs_count_in_the_output_but_not_in_the_rates(clock):

@@ -75,8 +75,8 @@ class ResultCache:
         self._database = database
         self._folder = folder
         # Results of another form are never found, so never misread.
-        self._wanted = " ".join(map(str, (PACKED_FORM, *wanted)))
-        self._n = wanted.n
+        self._name = " ".join(map(str, (PACKED_FORM, *wanted)))
+        self._wanted = wanted
         self._max_bytes = max_bytes
         self._clock = clock
 
@@ -102,7 +102,7 @@ class ResultCache:
             row = self._database.execute(_FIND, self._key(url)).fetchone()
             if row is None:
                 return None
-            known = _known(row, self._clock(), self._n)
+            known = _known(row, self._clock(), self._wanted)
         return known if known.fresh or known.validators else None
 
     def store(self, url: str, result: Result, headers: Mapping[str, str]) -> None:
@@ -135,17 +135,18 @@ class ResultCache:
             drop_oldest(self._database, self._max_bytes)
 
     def _key(self, url: str) -> tuple[bytes, str]:
-        return url.encode("utf-8", "surrogatepass"), self._wanted
+        return url.encode("utf-8", "surrogatepass"), self._name
 
 
-def _known(row: tuple[object, ...], now: float, n: int) -> Known:
+def _known(row: tuple[object, ...], now: float, wanted: Wanted) -> Known:
     packed, http_status, attempts, etag, last_modified, fresh_until = row
     if not isinstance(packed, bytes) or not isinstance(fresh_until, float):
         raise ValueError("a row is damaged")
     if not isinstance(http_status, int) or not isinstance(attempts, int):
         raise ValueError("a row is damaged")
-    if len(unpack(packed).colors) != n:
-        raise ValueError("a result has another number of colors than its key says")
+    analysis = unpack(packed)
+    if len(analysis.colors) != wanted.n or (analysis.clusters is None) != (not wanted.summarizer):
+        raise ValueError("a result has other products than its key says")
     validators = {"If-None-Match": _sendable(etag), "If-Modified-Since": _sendable(last_modified)}
     return Known(
         Result(packed, http_status, attempts),

@@ -57,8 +57,6 @@ def colors(
         cache=cache,
         log_format=log_format,
     )
-    if method == "clusters" and (counts or alpha == "ignore"):
-        raise UsageError("--counts and --alpha ignore are of exact colors, not of clusters")
     order = Order(
         inputs=tuple(inputs),
         output=output,
@@ -75,6 +73,8 @@ def colors(
         verbosity=verbose,
     )
     with ended_by_errors(settings.log_format):
+        if order.product == "clusters" and (counts or alpha == "ignore"):
+            raise UsageError("--counts and --alpha ignore are of exact colors, not of clusters")
         report = carry_out(order, settings, retry_failed=retry_failed)
     if not report.complete:
         raise SystemExit(EXIT_INTERRUPTED)

@@ -1,17 +1,17 @@
 """PNGs that are mostly flat: drawings, empty pages, screenshots, read faster than libpng does.
 
 Owns which files these are, their chunks, and the way from the packed stream to strips of pixels;
-the loops are in `inflating`. This is a shortcut and no second opinion: a file with anything odd
-about it is `Odd`, and its verdict is left to `decode`.
+the loops are in zlib-ng and `scanlines`. This is a shortcut and no second opinion: a file with
+anything odd about it is `Odd`, and its verdict is left to `decode`.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from zlib_ng import zlib_ng
 
 from pixmill.imaging.pixels import Pixels
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from pixmill.imaging.header import Header
 
-inflating: Any
+scanlines: Any
 try:
-    from pixmill.imaging import inflating
+    from pixmill.imaging import scanlines
 except ImportError:  # numba is missing, or does not know this Python or processor
-    inflating = None
+    scanlines = None
 
 # From about here on copying runs of bytes is what there is to do; below, zlib's own code is better.
 _LEAST_RATIO = 100
@@ -39,14 +39,14 @@ _HARMLESS = frozenset(
 )
 
 
-class Odd(Exception):  # noqa: N818 - it is no error, and never leaves this package
+class Odd(Exception):
     """The file is not as plain as it looked."""
 
 
 def is_plain(data: memoryview, header: Header) -> bool:
     """Whether to try: a large PNG of 8-bit RGB, one part in a hundred of its pixels."""
     return (
-        inflating is not None
+        scanlines is not None
         and header.format == "png"
         and header.strips
         and header.offset == 0
@@ -58,21 +58,22 @@ def is_plain(data: memoryview, header: Header) -> bool:
 
 
 def strips(data: memoryview, header: Header) -> Iterator[Pixels]:
-    """Decode in strips of about a megabyte. Raises `Odd`, maybe late; all strips count for nothing
-    then. Takes memory for three strips and the file's own bytes.
+    """Decode in strips of about a megabyte, in memory for three of them and twice the file.
+
+    Raises `Odd`, maybe after some strips, which then count for nothing.
     """
     lines = _lines(_Stream(data), header)
     above = np.zeros(3 * header.width, np.uint8)
     for part in lines:
         rows = np.empty((len(part), 3 * header.width), np.uint8)
-        if not inflating.unfilter(part, above, rows):
+        if not scanlines.unfilter(part, above, rows):
             raise Odd
         above = rows[-1].copy()
         yield Pixels(rows.reshape(len(rows), header.width, 3), None)
 
 
 def _lines(stream: _Stream, header: Header) -> Iterator[NDArray[np.uint8]]:
-    """Filtered lines, (n, 1 + 3 w), some at a time; the stream has to end with the last."""
+    """Read filtered lines, (n, 1 + 3 w), some at a time; the stream has to end with the last."""
     size = 1 + 3 * header.width
     rows = max(16, _STRIP_BYTES // size)
     for top in range(0, header.height, rows):
@@ -85,64 +86,48 @@ class _Stream:
     """The zlib stream in the IDAT chunks of a file."""
 
     def __init__(self, data: memoryview) -> None:
-        packed = b"".join(_packed(data))
-        # DEFLATE, a window of 32 KiB, no dictionary
-        if len(packed) < 8 or packed[0] != 0x78 or packed[1] & 32 or (packed[1] + 0x7800) % 31:
-            raise Odd
-        self._checksum = int.from_bytes(packed[-4:], "big")
-        self._packed = np.frombuffer(packed[:-4] + bytes(inflating.PADDING), np.uint8)
-        self._state = np.array([16, 0, 0, 0], np.int64)
-        self._tables = [np.zeros(inflating.TABLE, np.uint16) for _ in range(2)]
-        self._out = np.empty(0, np.uint8)
-        self._given = self._end = 0
-        self._adler = 1
+        self._chunks = _packed(data)
+        self._inflater = zlib_ng.decompressobj()
 
     def read(self, count: int) -> NDArray[np.uint8]:
-        """Give the next `count` bytes, which stay until the next call."""
-        self._make_room(count)
-        limit = self._given + count
-        if self._inflate(limit) < limit:
-            raise Odd
-        part = self._out[self._given : limit]
-        self._given = limit
-        self._adler = inflating.adler32(part, self._adler)
-        return part
+        """Give the next `count` bytes."""
+        parts, lacking = [], count
+        while lacking:
+            part = self._inflate(lacking)
+            parts.append(part)
+            lacking -= len(part)
+        return np.frombuffer(bytearray().join(parts), np.uint8)
 
     def close(self) -> None:
         """Make sure that all has been read, and was what its checksum says."""
-        self._make_room(1)
-        if self._inflate(self._end + 1) != self._given or self._state[1] != inflating.DONE:
-            raise Odd
-        read = -(-int(self._state[0]) // 8)
-        if read != len(self._packed) - inflating.PADDING or self._adler != self._checksum:
+        while not self._inflater.eof:
+            if self._inflate(1):
+                raise Odd
+        if self._inflater.unused_data or next(self._chunks, None) is not None:
             raise Odd
 
-    def _make_room(self, count: int) -> None:
-        """Move what matches may reach, and what was not given yet, to the front."""
-        begin = max(0, self._given - inflating.WINDOW)
-        kept = self._out[begin : self._end]
-        least = len(kept) + count + inflating.LONGEST
-        out = np.empty(least, np.uint8) if least > len(self._out) else self._out
-        out[: len(kept)] = kept.copy()
-        self._out, self._given, self._end = out, self._given - begin, len(kept)
-
-    def _inflate(self, limit: int) -> int:
-        self._end = inflating.inflate(
-            self._packed, self._out, self._end, limit, self._state, *self._tables
-        )
-        return self._end
+    def _inflate(self, most: int) -> bytes:
+        """Inflate what is at hand, or else the next chunk; at most so many bytes, maybe none."""
+        packed = self._inflater.unconsumed_tail or next(self._chunks, None)
+        if packed is None or self._inflater.eof:
+            raise Odd
+        try:
+            return self._inflater.decompress(packed, most)
+        except zlib_ng.error as error:  # type: ignore[misc]  # the stubs give it no base
+            raise Odd from error
 
 
 def _packed(data: memoryview) -> Iterator[memoryview]:
-    """Data of the IDAT chunks, which stand together between harmless ones."""
-    at, names = 8, []
+    """Read the IDAT chunks, which stand together between harmless ones."""
+    at = 8
+    names: list[bytes] = []
     while not names or names[-1] != b"IEND":
         if at + 12 > len(data) or len(names) == _MAX_CHUNKS:
             raise Odd
         size, name = struct.unpack_from(">I4s", data, at)
         end = at + 8 + size
         body = data[at + 4 : end]
-        if end + 4 > len(data) or zlib.crc32(body) != int.from_bytes(data[end : end + 4], "big"):
+        if end + 4 > len(data) or zlib_ng.crc32(body) != int.from_bytes(data[end : end + 4], "big"):
             raise Odd
         if name == b"IDAT":
             if name in names and names[-1] != name:

@@ -20,11 +20,15 @@ _RETRY_AFTER_S = 2
 
 
 class Admission:
-    """`at_work` requests at once, `waiting` more in the order they came; for one event loop."""
+    """`at_work` requests at once, `waiting` more in the order they came, `patience_s` at most.
 
-    def __init__(self, at_work: int, waiting: int, metrics: Metrics) -> None:
+    For one event loop.
+    """
+
+    def __init__(self, at_work: int, waiting: int, patience_s: float, metrics: Metrics) -> None:
         self._turns = asyncio.Semaphore(at_work)
         self._most_waiting = waiting
+        self._patience_s = patience_s
         self._metrics = metrics
         self.waiting = 0
 
@@ -42,7 +46,12 @@ class Admission:
         self.waiting += 1
         try:
             with self._metrics.timed("waiting"):
-                await self._turns.acquire()
+                async with asyncio.timeout(self._patience_s):
+                    await self._turns.acquire()
+        except TimeoutError as error:
+            raise overloaded(
+                "The request had to wait too long for its turn", retry_after_s=_RETRY_AFTER_S
+            ) from error
         finally:
             self.waiting -= 1
         try:

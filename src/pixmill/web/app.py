@@ -42,7 +42,7 @@ _SUBJECTS = (match, colors, palettes, console, sign_in, health)
 _UPLOADS = (
     "/colours/match", "/colors/match", "/colors/top", "/colors/dominant", "/console/look"
 )  # fmt: skip
-_PALETTE_BYTES = 64 * 2**20
+_PALETTE_BYTES = 16 * 2**20  # some 150,000 colors
 _RETRY_AFTER_S = 10
 
 

@@ -69,7 +69,7 @@ class Engine:
         self._answers = Answers(settings.answers_bytes)
         self._running: Once[bytes] = Once(settings.fetchers, keep=lambda packed: packed)
         self._at_work = 0
-        self.admission = Admission(settings.fetchers, settings.waiting, metrics)
+        self.admission = Admission(settings.fetchers, settings.waiting, settings.timeout, metrics)
 
     @classmethod
     @asynccontextmanager

@@ -15,9 +15,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse
 
+from pixmill.errors import OutputError
 from pixmill.web.armor import KEY_NAME
 from pixmill.web.auth import COOKIE
-from pixmill.web.errors import ApiError
+from pixmill.web.errors import ApiError, overloaded
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,6 +30,7 @@ CALLER = "caller"
 CSRF_HEADER = "x-csrf-token"
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/sign-in", "/sign-in/link"})
 _OPEN_FOLDER = "/static/"  # what the sign-in page is drawn with
+_RETRY_AFTER_S = 10
 _PROBES = frozenset({"/healthz", "/readyz"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 # These check the token themselves, which their forms send as a field.
@@ -61,7 +63,11 @@ class Gate:
             scope["state"][KEY_NAME] = caller.key.name
             quota = self._quotas.spend("key", caller.key.prefix)
             _check_form_token(scope, headers, caller)
-        await self._app(scope, receive, _with_quota(send, quota))
+        try:
+            await self._app(scope, receive, _with_quota(send, quota))
+        except ApiError as error:  # `Armor` answers, which knows of no quota
+            error.headers = {**quota.headers(), **error.headers}
+            raise
 
     async def _caller(self, headers: Headers, address: str) -> Caller | None:
         authorization = headers.get("authorization")
@@ -69,7 +75,12 @@ class Gate:
         if authorization is None and cookie is None:
             return None
         self._quotas.check_sign_in(address)
-        caller = await self._credentials.find(authorization, cookie)
+        try:
+            caller = await self._credentials.find(authorization, cookie)
+        except OutputError as error:
+            raise overloaded(
+                "Keys can not be looked up just now", retry_after_s=_RETRY_AFTER_S
+            ) from error
         if caller is None and authorization is not None:
             self._quotas.failed_sign_in(address)
         return caller

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from limits import RateLimitItemPerMinute
@@ -35,6 +36,17 @@ class Quota(NamedTuple):
         }
 
 
+def household(address: str) -> str:
+    """Return what an address is counted as: of IPv6 the /64, which is one customer's (RFC 6177)."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    return str(ip_network((int(parsed), 64), strict=False))
+
+
 class Quotas:
     """Counts requests of keys and addresses, and failed sign-ins of addresses. Thread-safe."""
 
@@ -48,18 +60,20 @@ class Quotas:
 
     def spend(self, kind: str, who: str) -> Quota:
         """Count a request of a `kind` ("key", "address"); ApiError 429 beyond the limit."""
+        who = household(who) if kind == "address" else who
         if not self._windows.hit(self._items[kind], kind, who):
             raise self._refusal(kind, who)
         return self._left(kind, who)
 
     def check_sign_in(self, address: str) -> None:
         """Refuse an address with ApiError 429 after too many failed sign-ins."""
-        if not self._windows.test(self._items["sign-in"], "sign-in", address):
-            raise self._refusal("sign-in", address)
+        who = household(address)
+        if not self._windows.test(self._items["sign-in"], "sign-in", who):
+            raise self._refusal("sign-in", who)
 
     def failed_sign_in(self, address: str) -> None:
         """Count a credential that was wrong."""
-        self._windows.hit(self._items["sign-in"], "sign-in", address)
+        self._windows.hit(self._items["sign-in"], "sign-in", household(address))
 
     def _left(self, kind: str, who: str) -> Quota:
         stats = self._windows.get_window_stats(self._items[kind], kind, who)

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from pixmill.color.palette import Palette
 from pixmill.color.palette_files import read_palette, write_palette
+from pixmill.web.errors import overloaded
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from pixmill.store import Catalog, PaletteInfo
 
 BUILT_IN = "css"
+_MOST_COMING = 4
+_RETRY_AFTER_S = 5
 _MOST_ENTRIES = 500_000  # of all palettes that are kept in memory; the last one always is
 
 
@@ -26,6 +32,8 @@ class Shelf:
         self._catalog = catalog
         self._kept: OrderedDict[str, tuple[int, Palette]] = OrderedDict()
         self._reading: dict[str, asyncio.Lock] = {}
+        self._parsing = asyncio.Lock()
+        self._coming = 0
 
     async def get(self, name: str) -> Palette | None:
         """Find a palette by name; None where there is none."""
@@ -72,14 +80,31 @@ class Shelf:
         """List the palettes of the catalog, in order of name."""
         return await asyncio.to_thread(self._catalog.palettes.all)
 
-    async def put(self, palette: Palette, expected_revision: int | None) -> PaletteInfo | None:
+    @asynccontextmanager
+    async def room_for_one(self) -> AsyncIterator[None]:
+        """Bound how many documents are taken in at once; ApiError 503 beyond that."""
+        if self._coming >= _MOST_COMING:
+            raise overloaded("Too many palettes come in at once", retry_after_s=_RETRY_AFTER_S)
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
+
+    async def put(
+        self, name: str, data: bytes, form: str | None, expected_revision: int | None
+    ) -> PaletteInfo | None:
         """Keep a palette if what stands there is what is expected (see the catalog), else None.
 
-        Raises UsageError for a name that no palette may have.
+        Raises UsageError for a document that is no palette and a name that none may have.
         """
-        return await asyncio.to_thread(self._put, palette, expected_revision)
+        async with self._parsing:  # objects take many times the document
+            return await asyncio.to_thread(self._put, name, data, form, expected_revision)
 
-    def _put(self, palette: Palette, expected_revision: int | None) -> PaletteInfo | None:
+    def _put(
+        self, name: str, data: bytes, form: str | None, expected_revision: int | None
+    ) -> PaletteInfo | None:
+        palette = read_palette(data, name, form)
         document = write_palette(palette, "json")
         return self._catalog.palettes.put(
             palette.name, document, len(palette.entries), expected_revision

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from pixmill.color.palette import Palette
-from pixmill.color.palette_files import FORMATS, read_palette, write_palette
+from pixmill.color.palette_files import FORMATS, write_palette
 from pixmill.errors import UsageError
 from pixmill.store import MUST_BE_NEW
 from pixmill.web.errors import ApiError, invalid_request
 from pixmill.web.openapi import PALETTE, PALETTE_INFO, PALETTES, answers
-from pixmill.web.services import Parts, needs
+from pixmill.web.services import Parts, Services, needs
 from pixmill.web.shelf import BUILT_IN
 
 if TYPE_CHECKING:
@@ -106,15 +106,14 @@ async def put(
     The document is JSON, CSV, GIMP or Adobe; its content tells which. With `If-None-Match: *` it
     must be new, with `If-Match` it takes the place of that revision.
     """
-    expected = _expected(request)
-    data = await request.body()
+    expected = await _expected(request, parts, name)
     try:
-        palette = await asyncio.to_thread(read_palette, data, name, format)
-        info = await parts.shelf.put(palette, expected)
+        async with parts.shelf.room_for_one():
+            info = await parts.shelf.put(name, await request.body(), format or None, expected)
     except UsageError as error:
         raise invalid_request(str(error)) from error
     if info is None:
-        raise ApiError(412, "conflict", "The palette that stands there is not the one expected")
+        raise _unexpected()
     return JSONResponse(_told(info), headers={"ETag": f'"{info.revision}"'})
 
 
@@ -132,16 +131,24 @@ async def delete(parts: Parts, name: Name) -> Response:
     return Response(status_code=204)
 
 
-def _expected(request: Request) -> int | None:
-    if request.headers.get("if-none-match", "").strip() == "*":
+async def _expected(request: Request, parts: Services, name: str) -> int | None:
+    """Read what must stand at the name (RFC 9110, section 13.1): a revision, nothing, whatever."""
+    if (unless := request.headers.get("if-none-match", "").strip()) not in {"", "*"}:
+        raise invalid_request(f"If-None-Match is read as * alone, not as {unless[:40]!a}")
+    if unless:
         return MUST_BE_NEW
-    revision = request.headers.get("if-match", "").strip()
-    if revision in {"", "*"}:
+    match = request.headers.get("if-match", "").strip()
+    if not match:
         return None
-    digits = revision.strip('"')
-    if not (digits.isascii() and digits.isdecimal() and len(digits) < 18):
-        raise ApiError(412, "conflict", "The palette that stands there is not the one expected")
-    return int(digits)
+    if match == "*":
+        revision = await asyncio.to_thread(parts.catalog.palettes.revision, name)
+    else:
+        digits = match.strip('"')
+        fits = digits.isascii() and digits.isdecimal() and len(digits) < 18
+        revision = int(digits) if fits else None
+    if not revision:
+        raise _unexpected()
+    return revision
 
 
 def _told(info: PaletteInfo) -> dict[str, Any]:
@@ -152,6 +159,10 @@ def _told(info: PaletteInfo) -> dict[str, Any]:
         "revision": info.revision,
         "changed_at": info.changed_at.isoformat(),
     }
+
+
+def _unexpected() -> ApiError:
+    return ApiError(412, "conflict", "The palette that stands there is not the one expected")
 
 
 def _unknown() -> ApiError:

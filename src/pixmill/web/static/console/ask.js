@@ -32,10 +32,10 @@ function send(source, choices, csrfToken, signal) {
   const query = new URLSearchParams();
   if (source.url !== undefined) query.set("url", source.url);
   for (const [name, value] of Object.entries(choices)) if (value !== "") query.set(name, value);
-  const request = { signal, redirect: "error", headers: { Accept: "application/json" } };
+  const headers = { Accept: "application/json", "X-CSRF-Token": csrfToken };
+  const request = { signal, redirect: "error", headers };
   if (source.file) {
     request.method = "POST";
-    request.headers["X-CSRF-Token"] = csrfToken;
     request.body = new FormData();
     request.body.append("image", source.file, source.file.name || "pasted");
   }

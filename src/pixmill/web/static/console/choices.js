@@ -39,9 +39,10 @@ export function followMetric(form) {
 }
 
 /** Offer the palettes that exist now, with their sizes; those of the page stay where that fails. */
-export async function refreshPalettes(select) {
+export async function refreshPalettes(select, csrfToken) {
   try {
-    const response = await fetch("/palettes", { headers: { Accept: "application/json" } });
+    const headers = { Accept: "application/json", "X-CSRF-Token": csrfToken };
+    const response = await fetch("/palettes", { headers });
     if (!response.ok) return;
     const { palettes } = await response.json();
     const chosen = select.value;

@@ -102,4 +102,4 @@ followMetric(form);
 for (const name of ["input", "change"]) {
   form.addEventListener(name, (event) => { if (event.target.name) lookSoon(); });
 }
-refreshPalettes(form.elements.palette);
+refreshPalettes(form.elements.palette, csrfToken);

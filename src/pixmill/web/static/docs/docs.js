@@ -59,7 +59,8 @@ function openNamed() {
 }
 
 async function load() {
-  const response = await fetch("/openapi.json", { headers: { Accept: "application/json" } });
+  const headers = { Accept: "application/json", "X-CSRF-Token": csrfToken };
+  const response = await fetch("/openapi.json", { headers });
   if (response.status === 401) throw new Error("You are signed out.");
   if (!response.ok) {
     throw new Error(`The description of the API could not be read (status ${response.status}).`);

@@ -12,7 +12,7 @@ export function build(method, path, pairs, body, credential) {
   const curl = Object.entries(headers).map(([name, value]) => ["-H", `${name}: ${value}`]);
   if (body?.type) headers["Content-Type"] = body.type;
   if (credential.key) headers.Authorization = `Bearer ${credential.key}`;
-  else if (method !== "GET" && method !== "HEAD") headers["X-CSRF-Token"] = credential.csrfToken;
+  else headers["X-CSRF-Token"] = credential.csrfToken;
   const credentials = credential.key ? "omit" : "same-origin";
   const options = { method, headers, body: body?.content ?? undefined, credentials };
   return { url, options, curl: commandOf(method, url, [...curl, ...(body?.curl ?? [])]) };

@@ -1,0 +1,327 @@
+"""Who may ask: keys by Basic and Bearer, their scopes and their end, and what is open to all."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import stat
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+from fastapi.routing import APIRoute
+
+from pixmill.store import SCOPES, open_catalog
+from pixmill.web.auth import BELIEVED_S
+from pixmill.web.routes import colors, console, health, match, palettes, sign_in
+from tests import command
+from tests.pictures import plain
+from tests.serving import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import httpx
+
+    from tests.serving import Service
+
+OPEN = {"/healthz", "/readyz", "/sign-in", "/sign-in/link"}
+NO_CREDENTIALS = {
+    "errors": ["Authentication credentials were not provided."],
+    "code": "unauthorized",
+}
+PICTURE = plain((255, 0, 0))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("api")
+
+
+@pytest.fixture(scope="module")
+def service(folder: Path) -> Iterator[Service]:
+    # Wrong credentials are tried by the dozen here.
+    with serving(folder, env={"PIXMILL_SIGN_IN_RATE": "100000"}) as running:
+        yield running
+
+
+@pytest.fixture
+def nobody_asks(service: Service) -> Iterator[httpx.Client]:
+    with service.client(auth=None) as client:
+        yield client
+
+
+def make_key(folder: Path, name: str, *scopes: str) -> str:
+    """Make a key as `pixmill keys create` does, in the catalog of the running service."""
+    with open_catalog(None, folder / "data") as catalog:
+        return catalog.keys.add(name, scopes)[1]
+
+
+def is_refused(answer: httpx.Response) -> bool:
+    """Whether an answer asks for credentials, in the words that clients know."""
+    asked = answer.headers.get("www-authenticate", "")
+    return answer.status_code == 401 and asked.startswith("Basic ") and (
+        answer.json() == NO_CREDENTIALS
+    )  # fmt: skip
+
+
+def test_basic_and_bearer_carry_a_key(service: Service, nobody_asks: httpx.Client) -> None:
+    name, key = service.credential
+    bearer = {"authorization": f"Bearer {key}"}
+    loose = {"authorization": f"bearer   {key}"}
+    assert nobody_asks.get("/palettes", auth=(name, key)).status_code == 200
+    for headers in (bearer, loose):
+        assert nobody_asks.get("/palettes", headers=headers).status_code == 200
+
+
+def test_what_is_no_key_is_401(service: Service, nobody_asks: httpx.Client) -> None:
+    """Another name, a key cut short or altered, other schemes, no base64, huge and odd texts."""
+    name, key = service.credential
+    altered = key[:-1] + ("A" if key[-1] != "A" else "B")
+    pairs = [
+        ("other", key), ("", key), (name.upper(), key), (name, ""), (name, key[:-1]),
+        (name, altered), (name, key + "x"), (key, name), (name, "pm_"), (name, "é" * 100),
+    ]  # fmt: skip
+    assert all(is_refused(nobody_asks.get("/palettes", auth=pair)) for pair in pairs)
+    headers: list[bytes] = [
+        b"", b"Basic", b"Bearer", b"Basic !!!", b"Basic Zm9v", b"Basic /////w==", b"Token x",
+        f"Digest {key}".encode(), key.encode(), f"Bearer {altered}".encode(), b"Bearer \xff\xfe",
+        b"Bearer " + b"x" * 5000, b"Basic " + b"QUFB" * 2000, f"Bearer {key}, x".encode(),
+    ]  # fmt: skip
+    for header in headers:
+        answer = nobody_asks.get("/palettes", headers=[(b"authorization", header)])
+        assert is_refused(answer), header
+    for cookie in (b"pixmill_session=x", b"pixmill_session=" + b"A" * 43, b"pixmill_session=\xff"):
+        assert is_refused(nobody_asks.get("/palettes", headers=[(b"cookie", cookie)])), cookie
+
+
+def test_a_wrong_key_is_not_helped_by_anything_else(
+    service: Service, nobody_asks: httpx.Client
+) -> None:
+    """Forwarded names, keys in the query or in a body count for nothing."""
+    name, key = service.credential
+    claims = {"x-forwarded-user": name, "x-key": key, "x-forwarded-for": "127.0.0.1"}
+    assert is_refused(nobody_asks.get("/palettes", headers=claims))
+    assert is_refused(nobody_asks.get("/palettes", params={"key": key, "access_token": key}))
+    assert is_refused(nobody_asks.post("/colours/match", files={"image": PICTURE, "key": key}))
+
+
+def routes() -> list[tuple[str, str]]:
+    """Every method and path that the app has, by its routers."""
+    subjects = (colors, console, health, match, palettes, sign_in)
+    return sorted(
+        (method, route.path.replace("{name}", "css"))
+        for subject in subjects
+        for route in subject.router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    )
+
+
+def test_without_credentials_only_the_doors_are_open(
+    service: Service, nobody_asks: httpx.Client
+) -> None:
+    """All routes of the app's routers and of its document, and paths that are none, are 401."""
+    name, key = service.credential
+    document = nobody_asks.get("/openapi.json", auth=(name, key)).json()
+    documented = {
+        (method.upper(), path.replace("{name}", "css"))
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+    known = routes()
+    assert documented <= set(known)
+    others = [("GET", "/openapi.json"), ("GET", "/nothing"), ("GET", "/static"), ("GET", "//")]
+    closed = [(m, p) for m, p in [*known, *others] if p not in OPEN]
+    assert len(closed) >= 17
+    for method, path in closed:
+        assert is_refused(nobody_asks.request(method, path, content=b"x")), (method, path)
+    for path in sorted(OPEN):
+        assert nobody_asks.get(path).status_code == 200, path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//healthz", "/healthz/../palettes", "/static/../palettes", "/static/..%2f..%2fgate.py",
+        "/static/%2e%2e/gate.py", "/healthz%2f..%2fpalettes", "/healthz;/palettes", "/HEALTHZ",
+        "/static//etc/passwd", "/static/..%5cgate.py", "/sign-in/../palettes", "/healthz%00",
+        "/static/%00", "/static/" + "a" * 3000,
+    ],
+)  # fmt: skip
+def test_no_spelling_of_an_open_path_opens_another(path: str, service: Service) -> None:
+    """Sent as they are, which no client library does."""
+    connection = http.client.HTTPConnection(urlsplit(service.url).netloc, timeout=30)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    assert answer.status in {401, 404}, path
+    assert b"palettes" not in body
+    assert b"import" not in body
+
+
+def test_what_the_sign_in_page_is_drawn_with_is_open(nobody_asks: httpx.Client) -> None:
+    page = nobody_asks.get("/sign-in").text
+    assets = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
+    assert assets
+    for asset in assets:
+        assert nobody_asks.get(asset).status_code == 200
+
+
+def test_a_browser_is_led_to_the_sign_in_page(nobody_asks: httpx.Client) -> None:
+    page = {"accept": "text/html,application/xhtml+xml;q=0.9"}
+    for path, target in (("/", "/"), ("/docs", "/docs"), ("/a%22b?x=1", "/a%22b")):
+        answer = nobody_asks.get(path, headers=page)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/sign-in?next={target}")
+    assert is_refused(nobody_asks.post("/colours/match", headers=page, content=PICTURE))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scopes"),
+    [
+        ("GET", "/colours/match", {"match"}),
+        ("POST", "/colors/match", {"match"}),
+        ("GET", "/colors/top", {"match"}),
+        ("POST", "/colors/dominant", {"match"}),
+        ("GET", "/console/look", {"match"}),
+        ("GET", "/palettes", {"read", "match"}),
+        ("GET", "/palettes/css", {"read", "match"}),
+        ("PUT", "/palettes/mine", {"write"}),
+        ("DELETE", "/palettes/nobodys", {"write"}),
+        ("GET", "/metrics", {"metrics"}),
+    ],
+)
+def test_a_key_without_the_scope_is_403(
+    method: str, path: str, scopes: set[str], folder: Path, nobody_asks: httpx.Client
+) -> None:
+    """Each scope alone: those that are needed pass, as does admin, the others are told why not."""
+    for scope in SCOPES:
+        name = f"{scope}{time.monotonic_ns()}"
+        key = make_key(folder, name, scope)
+        answer = nobody_asks.request(method, path, auth=(name, key), content=b"[]")
+        if scope in scopes or scope == "admin":
+            assert answer.status_code not in {401, 403}, scope
+            continue
+        assert answer.status_code == 403, scope
+        (sentence,) = answer.json()["errors"]
+        assert answer.json()["code"] == "forbidden"
+        assert sentence.startswith("This key has not the scope ")
+        assert all(name in sentence for name in scopes)
+
+
+def test_a_revoked_key_ends_soon(folder: Path, nobody_asks: httpx.Client) -> None:
+    """It may be believed for as long as is documented, and not a request longer."""
+    key = make_key(folder, "leaving", "read")
+    assert nobody_asks.get("/palettes", auth=("leaving", key)).status_code == 200
+    done = command.run(
+        "keys", "revoke", "leaving", cwd=folder, env={"PIXMILL_DATA": str(folder / "data")}
+    )
+    assert done.returncode == 0, done.stderr
+    time.sleep(BELIEVED_S + 0.2)
+    assert is_refused(nobody_asks.get("/palettes", auth=("leaving", key)))
+
+
+def test_a_key_made_while_it_serves_works_at_once(folder: Path, nobody_asks: httpx.Client) -> None:
+    """Also one that was asked with before it was there: a refusal is not remembered."""
+    assert is_refused(nobody_asks.get("/palettes", auth=("new", "pm_aaaaaaaa_" + "A" * 43)))
+    key = make_key(folder, "new", "read")
+    assert nobody_asks.get("/palettes", auth=("new", key)).status_code == 200
+
+
+def test_a_second_start_prints_no_key(tmp_path: Path) -> None:
+    """The first one's still works; both say where they serve and stop by a signal."""
+    with serving(tmp_path) as first:
+        credential = first.credential
+        assert first.link.startswith(first.url)
+        assert first.stop() == 0
+    with serving(tmp_path) as second:
+        said = "\n".join(second.said)
+        assert "pm_" not in said
+        assert "code=" not in said
+        with second.client(auth=credential) as client:
+            assert client.get("/palettes").status_code == 200
+        assert second.stop() == 0
+
+
+def test_the_first_key_can_go_to_a_file(tmp_path: Path) -> None:
+    """For its owner alone, in place of what lay there; nothing of it is printed or logged."""
+    file = tmp_path / "key"
+    file.write_text("an old one")
+    file.chmod(0o644)
+    env = {"PIXMILL_BOOTSTRAP_KEY_FILE": str(file)}
+    with serving(tmp_path, env=env) as service:
+        key = file.read_text().strip()
+        assert re.fullmatch(r"pm_[a-z0-9]{8}_[\w-]{43}", key)
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        with service.client(auth=("first", key)) as client:
+            assert client.get("/palettes").status_code == 200
+            assert key not in client.get("/metrics").text
+        told = "\n".join(service.said + service.log)
+        assert str(file) in told
+        assert "pm_" not in told
+        assert "code=" not in told
+    file.unlink()
+    with serving(tmp_path, env=env):
+        assert not file.exists()
+
+
+def test_a_key_file_that_can_not_be_written_costs_no_key(tmp_path: Path) -> None:
+    """The service says so and ends; once the file can be written, the first key is made."""
+    file = tmp_path / "missing" / "key"
+    env = {"PIXMILL_BOOTSTRAP_KEY_FILE": str(file), "PIXMILL_DATA": str(tmp_path / "data")}
+    done = command.run("serve", "--port", "0", cwd=tmp_path, env=env)
+    assert done.returncode == 1
+    sentence = f"the first key can not be written to {file}: No such file or directory"
+    assert done.stderr.strip() == f"pixmill: {sentence}"
+    file.parent.mkdir()
+    with serving(tmp_path, env=env) as service:
+        credential = ("first", file.read_text().strip())
+        with service.client(auth=credential) as client:
+            assert client.get("/palettes").status_code == 200
+
+
+def test_secrets_are_in_no_log_and_no_metrics(tmp_path: Path) -> None:
+    """Keys, tokens and codes, whether right or wrong, in headers, queries, paths and forms."""
+    wrong = "pm_wrongone_" + "W" * 43
+    with serving(tmp_path) as service, service.client(auth=None) as client:
+        name, key = service.credential
+        code = service.link.partition("code=")[2]
+        client.get("/palettes", auth=(name, key))
+        client.get("/palettes", auth=(name, wrong))
+        client.get(f"/palettes/{key}", params={"key": key, "url": f"http://a/?{wrong}"})
+        client.get(f"/{wrong}", headers={"authorization": f"Bearer {key}"})
+        client.get("/sign-in/link", params={"code": code})
+        client.post("/sign-in", data={"key": wrong, "csrf_token": "x"})
+        client.get("/", headers={"cookie": f"pixmill_session={wrong}", "referer": wrong})
+        client.post("/colours/match", content=key.encode(), auth=(name, key))
+        metrics = client.get("/metrics", auth=(name, key)).text
+        assert service.stop() == 0
+        log = "\n".join(service.log)
+    for secret in (key[12:], wrong[12:], code):
+        assert secret not in log
+        assert secret not in metrics
+    assert log.count(" request ") >= 9
+
+
+@pytest.mark.parametrize("rate", [3])
+def test_failed_sign_ins_of_an_address_have_a_limit(rate: int, tmp_path: Path) -> None:
+    env = {"PIXMILL_SIGN_IN_RATE": str(rate)}
+    with serving(tmp_path, env=env) as service, service.client(auth=None) as client:
+        wrong = (service.credential[0], "pm_wrongone_" + "W" * 43)
+        answers = [client.get("/palettes", auth=wrong) for _ in range(rate + 1)]
+        assert [answer.status_code for answer in answers] == [401] * rate + [429]
+        last = answers[-1]
+        assert last.json() == {
+            "errors": [f"More than {rate} failed sign-ins a minute"],
+            "code": "too_many_requests",
+        }
+        assert 1 <= int(last.headers["retry-after"]) <= 60
+        page = client.get("/sign-in")
+        token = re.search(r'name="csrf_token" value="(\w+)"', page.text)
+        assert token
+        form = {"key": wrong[1], "csrf_token": token[1]}
+        assert client.post("/sign-in", data=form).status_code == 429
+        assert client.get("/healthz").status_code == 200
