@@ -58,7 +58,7 @@ def test_a_key_typed_on_the_keyboard_alone_leads_back_to_the_page_asked_for(
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example", "x"]
+    "elsewhere", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example"]
 )
 def test_signing_in_leads_to_no_other_site(place: Site, stranger: Page, elsewhere: str) -> None:
     stranger.goto(f"/sign-in?next={elsewhere}")
@@ -66,7 +66,7 @@ def test_signing_in_leads_to_no_other_site(place: Site, stranger: Page, elsewher
     expect(stranger).to_have_url(f"{place.service.url}/")
 
 
-@pytest.mark.parametrize("wrong", ["pm_wrong", " ", "<b>bold</b>", "päss \N{SNOWMAN}"])
+@pytest.mark.parametrize("wrong", ["<b>pm_wrong</b>", "\N{SNOWMAN}"])
 def test_a_wrong_key_is_told_and_another_may_be_tried(
     place: Site, stranger: Page, wrong: str
 ) -> None:
@@ -91,6 +91,17 @@ def test_signing_out_ends_the_session_itself(place: Site, stranger: Page) -> Non
     assert not [one for one in stranger.context.cookies() if one["name"] == "pixmill_session"]
     stranger.context.add_cookies(kept)  # type: ignore[arg-type]
     stranger.goto("/")
+    expect(stranger).to_have_title("Sign in · pixmill")
+
+
+def test_who_signs_out_after_the_session_ended_comes_to_the_door(
+    place: Site, stranger: Page
+) -> None:
+    stranger.goto("/sign-in")
+    sign_in(stranger, place.service.credential[1])
+    expect(stranger).to_have_title("Console · pixmill")
+    stranger.context.clear_cookies()
+    stranger.get_by_role("button", name="Sign out").click()
     expect(stranger).to_have_title("Sign in · pixmill")
 
 

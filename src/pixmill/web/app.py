@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from pixmill.errors import ItemError, OutputError
+from pixmill.store import catalog_stands
 from pixmill.web.armor import Armor
 from pixmill.web.auth import Credentials
 from pixmill.web.bodies import MULTIPART_BYTES, BodyLimits
@@ -59,6 +61,7 @@ def create_app(settings: Settings, catalog: Catalog, log: Log, metrics: Metrics)
         async with Engine.open(settings, metrics) as engine:
             app.state.services = Services(
                 catalog=catalog,
+                catalog_stands=partial(catalog_stands, settings.catalog, settings.data),
                 credentials=credentials,
                 engine=engine,
                 metrics=metrics,

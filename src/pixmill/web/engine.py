@@ -14,7 +14,7 @@ from pixmill.analysis import Task, unpack
 from pixmill.analysis.timing import Timed, analyze_timed
 from pixmill.batch.memory import most_workers, plan_memory
 from pixmill.batch.once import Once
-from pixmill.errors import ItemError
+from pixmill.errors import ItemError, RunError
 from pixmill.fetch.client import Fetcher
 from pixmill.fetch.options import FetchOptions, user_agent
 from pixmill.fetch.url import parse_url
@@ -168,22 +168,28 @@ class Engine:
         check(header, self._limits)
         payload: bytes | Body = body if body.data is None else body.data
         begun = asyncio.get_running_loop().time()
-        future = self._pool.submit(payload, Task(header, wanted), need_bytes=header.decode_bytes)
-        self._at_work += 1
-        try:
-            async with asyncio.timeout(self._patience_s):
-                timed = await asyncio.wrap_future(future)
-        except TimeoutError as error:
-            raise overloaded(
-                "The image had to wait too long for its turn", retry_after_s=_RETRY_AFTER_S
-            ) from error
-        finally:
-            self._at_work -= 1
+        timed = await self._analyzed(payload, Task(header, wanted))
         elapsed_s = asyncio.get_running_loop().time() - begun
         self._metrics.stage_took("waiting", max(0.0, elapsed_s - timed.decode_s - timed.compute_s))
         self._metrics.stage_took("decoding", timed.decode_s)
         self._metrics.stage_took("computing", timed.compute_s)
         return timed.packed
+
+    async def _analyzed(self, payload: bytes | Body, task: Task) -> Timed:
+        """Have a process analyze an image when its turn comes."""
+        self._at_work += 1
+        try:
+            future = self._pool.submit(payload, task, need_bytes=task.header.decode_bytes)
+            async with asyncio.timeout(self._patience_s):
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            sentence = "The image had to wait too long for its turn"
+            raise overloaded(sentence, retry_after_s=_RETRY_AFTER_S) from error
+        except RunError as error:  # the pool is broken, or is closed while the service ends
+            sentence = "No image can be analyzed just now"
+            raise overloaded(sentence, retry_after_s=_RETRY_AFTER_S) from error
+        finally:
+            self._at_work -= 1
 
     def _counted(self) -> _Counted:
         return _Counted(self._metrics)

@@ -74,7 +74,6 @@ class Gate:
         cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
         if authorization is None and cookie is None:
             return None
-        self._quotas.check_sign_in(address)
         try:
             caller = await self._credentials.find(authorization, cookie)
         except OutputError as error:
@@ -82,30 +81,34 @@ class Gate:
                 "Keys can not be looked up just now", retry_after_s=_RETRY_AFTER_S
             ) from error
         if caller is None and authorization is not None:
+            # Only now: somebody else's failures behind the same address lock nobody out.
             self._quotas.failed_sign_in(address)
         return caller
 
     async def _turn_away(
         self, scope: Scope, headers: Headers, receive: Receive, send: Send
     ) -> None:
-        if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
-            answer = RedirectResponse(f"/sign-in?next={quote(scope['path'])}", status_code=303)
+        is_form = scope["path"] in _FORMS
+        if "text/html" in headers.get("accept", "") and (scope["method"] == "GET" or is_form):
+            path = "/" if is_form else quote(scope["path"])
+            answer = RedirectResponse(f"/sign-in?next={path}", status_code=303)
             await answer(scope, receive, send)
             return
-        raise unauthorized()
+        raise unauthorized(by_script=CSRF_HEADER in headers or "sec-fetch-dest" in headers)
 
 
 def _is_uncounted(path: str) -> bool:
     return path in _PROBES or path.startswith(_OPEN_FOLDER)
 
 
-def unauthorized() -> ApiError:
-    """Ask for credentials."""
+def unauthorized(*, by_script: bool = False) -> ApiError:
+    """Ask for credentials; a browser's script in words that open no dialog of the browser."""
+    challenge = "Bearer" if by_script else "Basic"
     return ApiError(
         401,
         "unauthorized",
         "Authentication credentials were not provided.",
-        headers={"WWW-Authenticate": 'Basic realm="pixmill", charset="UTF-8"'},
+        headers={"WWW-Authenticate": f'{challenge} realm="pixmill", charset="UTF-8"'},
     )
 
 

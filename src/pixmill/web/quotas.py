@@ -42,8 +42,10 @@ def household(address: str) -> str:
         parsed = ip_address(address)
     except ValueError:
         return address
+    if parsed.version == 6 and parsed.ipv4_mapped:  # as a socket of both families tells IPv4
+        parsed = parsed.ipv4_mapped
     if parsed.version == 4:
-        return address
+        return str(parsed)
     return str(ip_network((int(parsed), 64), strict=False))
 
 
@@ -65,15 +67,11 @@ class Quotas:
             raise self._refusal(kind, who)
         return self._left(kind, who)
 
-    def check_sign_in(self, address: str) -> None:
-        """Refuse an address with ApiError 429 after too many failed sign-ins."""
-        who = household(address)
-        if not self._windows.test(self._items["sign-in"], "sign-in", who):
-            raise self._refusal("sign-in", who)
-
     def failed_sign_in(self, address: str) -> None:
-        """Count a credential that was wrong."""
-        self._windows.hit(self._items["sign-in"], "sign-in", household(address))
+        """Count a credential that was wrong; ApiError 429 beyond the limit."""
+        who = household(address)
+        if not self._windows.hit(self._items["sign-in"], "sign-in", who):
+            raise self._refusal("sign-in", who)
 
     def _left(self, kind: str, who: str) -> Quota:
         stats = self._windows.get_window_stats(self._items[kind], kind, who)

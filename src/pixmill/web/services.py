@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Services:
-    """The parts of one serving process."""
+    """The parts of one serving process.
+
+    `catalog_stands` looks whether the catalog is still where it was opened.
+    """
 
     catalog: Catalog
+    catalog_stands: Callable[[], bool]
     credentials: Credentials
     engine: Engine
     metrics: Metrics

@@ -73,7 +73,10 @@ def _addresses(host: str | None) -> list[str]:
 
 
 def _open(address: str, port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # With its protocol named, asyncio sets TCP_NODELAY on what it accepts; else each answer on a
+    # kept connection waits some 40 ms for the client's kernel.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # Else a restart waits for connections of the run before to time out.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 
 from pixmill.errors import OutputError
 from pixmill.web.openapi import STATE, answers
-from pixmill.web.services import Parts, needs
+from pixmill.web.services import Parts, Services, needs
 
 router = APIRouter(tags=["operation"])
 _OPEN: dict[str, Any] = {"security": []}
@@ -27,9 +27,7 @@ async def alive() -> JSONResponse:
 async def ready(parts: Parts) -> JSONResponse:
     """Tell whether requests can be served, and what is missing if not."""
     missing = []
-    try:
-        await asyncio.to_thread(parts.catalog.keys.count)
-    except OutputError:
+    if not await asyncio.to_thread(_has_catalog, parts):
         missing.append("catalog")
     if parts.engine.broken:
         missing.append("analysis processes")
@@ -38,6 +36,15 @@ async def ready(parts: Parts) -> JSONResponse:
         told = {"errors": errors, "code": "overloaded", "missing": missing}
         return JSONResponse(told, 503, headers={"Retry-After": str(_RETRY_AFTER_S)})
     return JSONResponse({"status": "ok", "missing": []})
+
+
+def _has_catalog(parts: Services) -> bool:
+    """Tell whether the catalog can be asked, and is there: a file that was removed answers on."""
+    try:
+        parts.catalog.keys.count()
+    except OutputError:
+        return False
+    return parts.catalog_stands()
 
 
 @router.get(

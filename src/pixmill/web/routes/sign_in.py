@@ -50,7 +50,7 @@ async def sign_in(
     """Start a session with a key."""
     path = _own_path(next)
     try:
-        _check_form(request, parts, csrf)
+        check_token(csrf, _form_token(request))
         found = await asyncio.to_thread(parts.catalog.keys.find, key.strip())
         if found is None:
             raise _wrong(request, parts, "There is no such key, or it was revoked")
@@ -76,7 +76,7 @@ async def use_link(
 ) -> Response:
     """Start a session with a one-time link."""
     try:
-        _check_form(request, parts, csrf)
+        check_token(csrf, _form_token(request))
     except ApiError as error:
         return _refused(request, parts, error, "link.html", code=code)
     found = await asyncio.to_thread(parts.catalog.sessions.redeem, code)
@@ -113,14 +113,12 @@ async def _start(request: Request, parts: Services, key: Key, path: str) -> Resp
     return answer
 
 
-def _check_form(request: Request, parts: Services, csrf: str) -> None:
-    """Raise ApiError where a form is not one of ours, or its sender was wrong too often."""
-    check_token(csrf, _form_token(request))
-    parts.quotas.check_sign_in(_address(request))
-
-
 def _wrong(request: Request, parts: Services, sentence: str) -> ApiError:
-    parts.quotas.failed_sign_in(_address(request))
+    """Return what to tell of a wrong key or link: the sentence, or 429 after too many."""
+    try:
+        parts.quotas.failed_sign_in(_address(request))
+    except ApiError as error:
+        return error
     return ApiError(401, "unauthorized", sentence)
 
 
