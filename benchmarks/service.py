@@ -23,6 +23,7 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Self
 
 import httpx
 from PIL import Image
@@ -60,13 +61,14 @@ def megapixels() -> list[bytes]:
     for data in photos():
         with Image.open(io.BytesIO(data)) as image:
             pixels = image.width * image.height
-            if not 1e6 <= pixels <= 2e6:
-                factor = (1.5e6 / pixels) ** 0.5
-                size = (round(image.width * factor), round(image.height * factor))
-                target = io.BytesIO()
-                image.convert("RGB").resize(size).save(target, "JPEG", quality=90)
-                data = target.getvalue()
-        found.append(data)
+            if 1e6 <= pixels <= 2e6:
+                found.append(data)
+                continue
+            factor = (1.5e6 / pixels) ** 0.5
+            size = (round(image.width * factor), round(image.height * factor))
+            target = io.BytesIO()
+            image.convert("RGB").resize(size).save(target, "JPEG", quality=90)
+            found.append(target.getvalue())
     return found
 
 
@@ -115,7 +117,7 @@ class Pulse:
                 client.get("/healthz").raise_for_status()
                 self._took.append(1e3 * (time.perf_counter() - begun))
 
-    def __enter__(self) -> Pulse:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -143,8 +145,7 @@ def main() -> None:
         with origin(folder, numbered(files)) as base, serving(folder, env=rates) as service:
             kept, uploads, shares = [], [], []
             url = f"{service.url}/colours/match?max_distance=2&url={base}/0.jpg"
-            for _ in range(arguments.rounds):
-                kept.append(wrk(service, seconds, url))
+            kept += [wrk(service, seconds, url) for _ in range(arguments.rounds)]
             script = folder / "uploads.lua"
             script.write_text(UPLOADS % {"files": len(files), "folder": folder / "root"})
             pulses = []

@@ -65,8 +65,9 @@ class Armor:
                 raise exchange.body.refusal()
             await self._app(exchange.scope, exchange.body.receive, exchange.send)
         except ApiError as error:
-            if error.status >= 500:
-                self._log.error("failed", error, request_id=exchange.id)
+            if error.status >= 500:  # not our client's doing, and no defect: one line
+                reason = error.__cause__ or "; ".join(error.errors)
+                self._log.warning("failed", request_id=exchange.id, reason=str(reason))
             await exchange.fail(error)
         except ClientDisconnect:
             exchange.body.disconnected = True
