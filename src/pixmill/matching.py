@@ -71,7 +71,7 @@ class Matcher:
         document = write_palette(self.palette, "json")
         return {
             "palette": self.palette.name,
-            "palette's content": hashlib.sha256(document).hexdigest(),
+            "palette's content": hashlib.sha256(document).hexdigest()[:16],
             "metric": self.metric,
             "max distance": self.max_distance,
             "summarizer": self.summarizer,

@@ -61,7 +61,7 @@ async def test_who_gives_up_does_not_take_the_answer_from_others(tmp_path):
         tasks[0].cancel()
         answers = await asyncio.gather(*tasks[1:])
         assert {hex_of(answer) for answer in answers} == {"#FF0000"}
-        assert app.services.engine.admission.waiting == 0
+        assert app.services.engine.analyses.waiting == 0
         assert app.services.engine._at_work == 0
 
 

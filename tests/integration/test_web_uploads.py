@@ -224,7 +224,7 @@ def test_where_no_temporary_file_can_be_made_it_is_503_and_logged(tmp_path):
             "errors": ["There is no room for the image just now"],
             "code": "overloaded",
         }
-        assert "No such file or directory" in service.lines("failed")[0]["traceback"]
+        assert "No such file or directory" in service.lines("failed")[0]["reason"]
         assert service.app.state.budgets.left == 0
 
 

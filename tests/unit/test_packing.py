@@ -7,6 +7,7 @@ import pickle
 import struct
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -182,3 +183,18 @@ def test_bytes_of_another_making_are_refused_and_never_run(damaged, tmp_path, mo
     with pytest.raises(ValueError, match="packed analysis"):
         unpack(damaged)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("summarizer", ["kmeans", "background", "mean"])
+@pytest.mark.parametrize("soft", [False, True])
+def test_clusters_of_saturated_channels_under_any_weights_can_be_unpacked(summarizer, soft):
+    """Sums of weighted 255s, divided by their weight, may pass 255 by rounding."""
+    y, x = np.mgrid[0:300, 0:400]
+    channels = [np.full((300, 400), 255), 100 + x % 7, y % 3]
+    if soft:
+        channels.append(1 + (x * 7 + y * 13) % 255)
+    data = drawn.encoded(np.stack(channels, axis=2).astype(np.uint8), "PNG")
+    task = Task(probe(data), Wanted(n=0, summarizer=summarizer))
+    found = unpack(analyze_packed(memoryview(data), task))
+    assert found.clusters
+    assert {cluster.rgb[0] for cluster in found.clusters} == {255}

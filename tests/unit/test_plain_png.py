@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pixmill.imaging
+from pixmill.analysis import Task, Wanted, analyze
 from pixmill.errors import CorruptImage
 from pixmill.imaging import plain_png, scaled
 from pixmill.imaging.decode import decode
@@ -200,3 +201,26 @@ def test_without_kernels_no_file_is_plain(monkeypatch):
     monkeypatch.delattr(pixmill.imaging, "scanlines")
     alone = runpy.run_path(plain_png.__file__)
     assert not alone["is_plain"](memoryview(PAGE), probe(PAGE))
+
+
+@pytest.mark.parametrize("window", [8, 11])
+def test_a_stream_that_reaches_beyond_the_window_it_names_is_odd(window):
+    """zlib's own decoder refuses it, so the shortcut must not read it."""
+    far = np.tile(drawn.noise(1, 3400), (40, 1, 1))  # lines repeat some 10 kB away
+    stream = bytearray(packed(lines_of(far)))
+    stream[0] = (window - 8) << 4 | 8
+    stream[1] = 31 - stream[0] * 256 % 31
+    data = png_of(bytes(stream), 3400, 40)
+    assert read(data) is None
+    with pytest.raises(CorruptImage):
+        by_decode(data)
+
+
+def test_an_analysis_takes_the_shortcut():
+    """The way of every user, not of a benchmark alone."""
+    taken = []
+    strips = plain_png.strips
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain_png, "strips", lambda *given: taken.append(1) or strips(*given))
+        analyze(PAGE, Task(probe(PAGE), Wanted(n=0, summarizer="kmeans")))
+    assert taken == [1]

@@ -292,3 +292,13 @@ def test_every_file_gets_the_verdict_of_decode(corpus: Path):
         except ItemError:
             continue
         assert_same_verdict(data)
+
+
+@pytest.mark.parametrize("size", [(8000, 1), (1, 8000), (4000, 3)])
+def test_a_jpeg_of_few_lines_is_no_thinner_than_it_is(size):
+    """Without a warning from arithmetic: warnings are errors here."""
+    width, height = size
+    data = drawn.encoded(np.full((height, width, 3), (200, 30, 90), np.uint8), "JPEG")
+    small = scaled(data, probe(data))
+    assert max(small.rgb.shape) == 200
+    assert np.abs(small.rgb.astype(int) - (200, 30, 90)).max() <= 3

@@ -99,8 +99,8 @@ def _decode(
     small = None
     if wanted.summarizer is not None or wanted.preview:
         before, begun = watch.seconds, time.perf_counter()
-        small = scaled(data, header, strips)
-        if watch.seconds == before:  # it was decoded small, in there
+        small = scaled(data, header, strips if wanted.n else None)
+        if watch.seconds == before:  # it was decoded in there, likely small
             watch.seconds += time.perf_counter() - begun
     for _ in strips if wanted.n else ():  # those that the small picture was not made from
         pass

@@ -18,9 +18,9 @@ from pixmill.batch.memory import plan_memory
 from pixmill.batch.options import RunOptions
 from pixmill.batch.reader import Reader, weight
 from pixmill.batch.window import Window
-from pixmill.errors import UsageError
+from pixmill.errors import InternalError, UsageError
 from pixmill.pool import Pool
-from pixmill.record import Item, Record, Summarizer
+from pixmill.record import Failure, Item, Record, Summarizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -148,13 +148,18 @@ class Run:
         return weight(item) + 400 + packed_bytes(self._options.wanted)
 
     def _record(self, item: Item, outcome: Outcome) -> Record:
-        analysis = unpack(outcome.packed) if outcome.packed is not None else None
+        analysis, failure = None, outcome.failure
+        if outcome.packed is not None:
+            try:
+                analysis = unpack(outcome.packed)
+            except ValueError as error:  # a defect of ours, which costs this item only
+                failure = Failure(InternalError.code, f"ValueError: {error}")
         matcher = self._options.matcher
         return Record(
             line=item.line,
             url=item.url,
             analysis=analysis,
-            failure=outcome.failure,
+            failure=failure,
             http_status=outcome.http_status,
             attempts=outcome.attempts,
             extra=item.extra,

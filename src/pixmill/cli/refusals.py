@@ -5,6 +5,7 @@ Owns what shows before anything is read or written; readers and sinks refuse the
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,9 @@ def refuse_names(order: Order) -> None:
 
 
 def is_url(name: str) -> bool:
-    """Tell whether a name on the command line is a URL."""
+    """Tell whether a name on the command line is a URL; UsageError for one of another scheme."""
+    if re.match(r"(?!https?://)[a-z][a-z0-9+.-]*://", name, re.IGNORECASE):
+        raise UsageError(f"{printable(name)}: only http and https URLs are fetched")
     return name.lower().startswith(("http://", "https://"))
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # The password of a URL; a name may stand before it.
-_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]*@")
+_PASSWORD = re.compile(r"(://[^:@\s]*):.*@", re.DOTALL)
 
 
 class Row(NamedTuple):

@@ -227,8 +227,9 @@ def _settle(points: Points, centroids: Floats, masses: Floats, rounds: int) -> f
 def _ranked(centroids: Floats, masses: Floats) -> tuple[Cluster, ...]:
     """Order the clusters that have any weight."""
     total = math.fsum(masses)
+    centroids = np.minimum(centroids, 255.0)  # which sums of weighted colors may pass by rounding
     found = [
-        Cluster((red, green, blue), mass / total)
+        Cluster((red, green, blue), min(mass / total, 1.0))
         for (red, green, blue), mass in zip(centroids.tolist(), masses.tolist(), strict=True)
         if mass > 0
     ]

@@ -93,5 +93,6 @@ def _split_alpha(array: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[n
     if array.ndim == 3 and array.shape[2] == 1:
         return np.repeat(array, 3, axis=2), None
     if array.ndim == 3 and array.shape[2] == 4:
-        return array[:, :, :3], array[:, :, 3] != 0
+        visible = array[:, :, 3] != 0
+        return array[:, :, :3], None if visible.all() else visible
     return array, None

@@ -87,7 +87,7 @@ class _Stream:
 
     def __init__(self, data: memoryview) -> None:
         self._chunks = _packed(data)
-        self._inflater = zlib_ng.decompressobj()
+        self._inflater = zlib_ng.decompressobj(wbits=0)  # the window that its header names
 
     def read(self, count: int) -> NDArray[np.uint8]:
         """Give the next `count` bytes."""

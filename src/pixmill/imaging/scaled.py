@@ -88,4 +88,6 @@ def _by_transform(data: memoryview, header: Header, size: tuple[int, int]) -> Sc
         )  # fmt: skip
     except ValueError:  # `decode` finds out what it means
         return None
-    return shrunk([Pixels(rgb, None)], (width / part, height / part), size)
+    # Never below the size: a line of pixels is not made thinner than it is.
+    extent = max(width / part, size[0]), max(height / part, size[1])
+    return shrunk([Pixels(rgb, None)], extent, size)

@@ -6,6 +6,7 @@ Whoever comes beyond both is refused at once: a queue without end only makes eve
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ _RETRY_AFTER_S = 2
 class Admission:
     """`at_work` requests at once, `waiting` more in the order they came, `patience_s` at most.
 
-    For one event loop.
+    One key has three quarters of all places at most. For one event loop.
     """
 
     def __init__(self, at_work: int, waiting: int, patience_s: float, metrics: Metrics) -> None:
@@ -30,19 +31,35 @@ class Admission:
         self._most_waiting = waiting
         self._patience_s = patience_s
         self._metrics = metrics
+        self._most_of_one = max(1, (at_work + waiting) * 3 // 4)
+        self._by_key: Counter[str] = Counter()
         self.waiting = 0
 
-    def check(self) -> None:
+    def check(self, key: str) -> None:
         """Refuse with ApiError 503 if a turn could not even be waited for now."""
-        if self._turns.locked() and self.waiting >= self._most_waiting:
+        full = self._turns.locked() and self.waiting >= self._most_waiting
+        if full or self._by_key[key] >= self._most_of_one:
             raise overloaded(
                 "Too many requests are at work and waiting", retry_after_s=_RETRY_AFTER_S
             )
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def turn(self, key: str) -> AsyncIterator[None]:
         """Wait for a turn and hold it meanwhile; raises as `check`."""
-        self.check()
+        self.check(key)
+        self._by_key[key] += 1
+        try:
+            await self._wait()
+            try:
+                yield
+            finally:
+                self._turns.release()
+        finally:
+            self._by_key[key] -= 1
+            if not self._by_key[key]:
+                del self._by_key[key]
+
+    async def _wait(self) -> None:
         self.waiting += 1
         try:
             with self._metrics.timed("waiting"):
@@ -54,7 +71,3 @@ class Admission:
             ) from error
         finally:
             self.waiting -= 1
-        try:
-            yield
-        finally:
-            self._turns.release()

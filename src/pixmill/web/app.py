@@ -103,10 +103,10 @@ async def _answer_item_error(_: Request, error: Any) -> Response:
     return error_response(refusal)
 
 
-async def _answer_output_error(_: Request, _error: Any) -> Response:
-    """Answer where this machine lacks room or its catalog: it may be over soon."""
+async def _answer_output_error(_: Request, error: Any) -> Response:
+    """Answer where this machine lacks room or its catalog, and let the log say why."""
     sentence = "The service can not store anything just now"
-    return error_response(overloaded(sentence, retry_after_s=_RETRY_AFTER_S))
+    raise overloaded(sentence, retry_after_s=_RETRY_AFTER_S) from error
 
 
 async def _answer_http_error(request: Request, error: Any) -> Response:

@@ -24,6 +24,8 @@ from pixmill.pool import Pool
 from pixmill.web.admission import Admission
 from pixmill.web.answers import Answers
 from pixmill.web.errors import overloaded
+from pixmill.web.presence import while_there
+from pixmill.web.services import key_of
 from pixmill.web.uploads import read_upload
 
 if TYPE_CHECKING:
@@ -69,7 +71,9 @@ class Engine:
         self._answers = Answers(settings.answers_bytes)
         self._running: Once[bytes] = Once(settings.fetchers, keep=lambda packed: packed)
         self._at_work = 0
-        self.admission = Admission(settings.fetchers, settings.waiting, settings.timeout, metrics)
+        # Apart, so that sources that do not answer keep nobody from uploading.
+        places = (settings.fetchers, settings.waiting, settings.timeout, metrics)
+        self.downloads, self.analyses = Admission(*places), Admission(*places)
 
     @classmethod
     @asynccontextmanager
@@ -93,7 +97,7 @@ class Engine:
             engine = cls(settings, metrics, plan=plan, fetcher=fetcher, pool=pool)
             metrics.watch_pool(
                 busy=lambda: min(engine._at_work, workers),
-                waiting=lambda: engine.admission.waiting + max(0, engine._at_work - workers),
+                waiting=lambda: engine.analyses.waiting + max(0, engine._at_work - workers),
             )
             yield engine
 
@@ -102,32 +106,34 @@ class Engine:
         """Whether no image can be analyzed any more."""
         return self._pool.broken is not None
 
-    async def at_url(self, url: str, wanted: Wanted) -> Analysis:
-        """Analyze the image at a URL.
+    async def at_url(self, request: Request, url: str, wanted: Wanted) -> Analysis:
+        """Analyze the image at a URL, for as long as the request's client waits.
 
-        Raises ItemError where there is none to be had, and ApiError 503 where too much is going on.
+        Raises ItemError where there is none to be had, ApiError 503 where too much is going on, and
+        ClientDisconnect.
         """
         known = self._answers.known(url)
         kept = self._answers.find(known.content, wanted) if known else None
         if known and kept and self._answers.is_fresh(known):
             self._metrics.answer_looked_up(hit=True)
             return unpack(kept)
-        async with self.admission.turn():
-            with self._counted():
-                return unpack(await self._from_url(url, wanted, known if kept else None))
+        work = self._from_url(key_of(request), url, wanted, known if kept else None)
+        with self._counted():
+            return unpack(await while_there(request, work))
 
     async def of_upload(self, request: Request, wanted: Wanted) -> Analysis:
         """Analyze the image that a request carries; raises as `at_url` and `read_upload` do."""
-        self.admission.check()
+        key = key_of(request)
+        self.analyses.check(key)
         upload = await read_upload(request, self._fetcher.new_writer())
-        with upload.body as body:
-            async with self.admission.turn():
-                with self._counted():
-                    return unpack(await self._from_body(body, wanted, await _digest(body)))
+        with upload.body as body, self._counted():
+            work = self._from_body(key, body, wanted, await _digest(body))
+            return unpack(await while_there(request, work))
 
-    async def _from_url(self, url: str, wanted: Wanted, known: Known | None) -> bytes:
-        with self._metrics.timed("fetching"):
-            download = await self._fetch(url, known)
+    async def _from_url(self, key: str, url: str, wanted: Wanted, known: Known | None) -> bytes:
+        async with self.downloads.turn(key):
+            with self._metrics.timed("fetching"):
+                download = await self._fetch(url, known)
         with download.body as body:
             if known and download.http_status == 304:
                 self._answers.confirm(url, known, download.headers)
@@ -136,9 +142,9 @@ class Engine:
                     self._metrics.answer_looked_up(hit=True)
                     return packed
                 # Others have crowded it out meanwhile.
-                return await self._from_url(url, wanted, None)
+                return await self._from_url(key, url, wanted, None)
             content = await _digest(body)
-            packed = await self._from_body(body, wanted, content)
+            packed = await self._from_body(key, body, wanted, content)
         if _redirected(download, url):
             self._answers.forget(url)
         else:
@@ -153,13 +159,14 @@ class Engine:
             download = await self._fetcher.fetch(url)
         return download
 
-    async def _from_body(self, body: Body, wanted: Wanted, content: bytes) -> bytes:
+    async def _from_body(self, key: str, body: Body, wanted: Wanted, content: bytes) -> bytes:
         kept = self._answers.find(content, wanted)
         self._metrics.answer_looked_up(hit=kept is not None)
         if kept is not None:
             return kept
         # Who asks for the same at the same time waits for the one answer.
-        packed = await self._running.get((content, wanted), lambda: self._compute(body, wanted))
+        async with self.analyses.turn(key):
+            packed = await self._running.get((content, wanted), lambda: self._compute(body, wanted))
         self._answers.keep(content, wanted, packed)
         return packed
 

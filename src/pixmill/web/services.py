@@ -49,6 +49,11 @@ def caller_of(request: Request) -> Caller:
     return cast("Caller", request.scope["state"][CALLER])
 
 
+def key_of(request: Request) -> str:
+    """Return what the key of whoever asks is known by."""
+    return caller_of(request).key.prefix
+
+
 def needs(*scopes: str) -> Callable[[Request], Awaitable[None]]:
     """Make a dependency that refuses keys with none of the scopes by ApiError 403."""
 

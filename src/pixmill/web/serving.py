@@ -40,27 +40,35 @@ def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
         server = Server(app, settings=settings, log=log, metrics=metrics)
 
         def introduce() -> None:
-            for line in [*_told(catalog, server, file), "Ctrl-C stops it."]:
-                say(line)
+            lines, text = _told(catalog, server, file)
+            try:
+                for line in [*lines, "Ctrl-C stops it."]:
+                    say(line)
+            except BaseException:
+                if text is not None:  # nobody has seen it
+                    catalog.keys.revoke(text)
+                raise
 
         server.serve(introduce)
 
 
-def _told(catalog: Catalog, server: Server, file: KeyFile | None) -> list[str]:
-    """Tell where the service listens, and of its first key if that is new."""
+def _told(catalog: Catalog, server: Server, file: KeyFile | None) -> tuple[list[str], str | None]:
+    """Tell where the service listens, and of its first key if that is new; and that key's text."""
     lines = [f"pixmill serves {' and '.join(server.urls)}"]
     made = catalog.keys.add_first(FIRST_KEY, SCOPES)
     if made is None:
-        return lines
+        if not catalog.keys.count():
+            lines.append("There is no live key: `pixmill keys create NAME` makes one.")
+        return lines, None
     key, text = made
     if file is None:
-        return [*lines, "", *_introduction(catalog, key, text, server.urls[0]), ""]
+        return [*lines, "", *_introduction(catalog, key, text, server.urls[0]), ""], text
     try:
         file.write(text)
     except OutputError:
         catalog.keys.revoke(text)
         raise
-    return [*lines, f"Its first key is in {file.path}."]
+    return [*lines, f"Its first key is in {file.path}."], None
 
 
 def _introduction(catalog: Catalog, key: Key, text: str, url: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pixmill.color.palette import Palette
 from pixmill.color.palette_files import read_palette, write_palette
+from pixmill.errors import UsageError
 from pixmill.web.errors import overloaded
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 BUILT_IN = "css"
 _MOST_COMING = 4
 _RETRY_AFTER_S = 5
-_MOST_ENTRIES = 500_000  # of all palettes that are kept in memory; the last one always is
+_MOST_ENTRIES = 100_000  # of all palettes that are kept in memory; the last one always is
+# Reading JSON holds the interpreter, so all others wait meanwhile: about half a second for these.
+_MOST_MARKS = 1_200_000
 
 
 class Shelf:
@@ -104,6 +107,8 @@ class Shelf:
     def _put(
         self, name: str, data: bytes, form: str | None, expected_revision: int | None
     ) -> PaletteInfo | None:
+        if sum(map(data.count, b",[{")) > _MOST_MARKS:
+            raise UsageError(f"the palette has more than {_MOST_MARKS:,} values; import it instead")
         palette = read_palette(data, name, form)
         document = write_palette(palette, "json")
         return self._catalog.palettes.put(

@@ -54,6 +54,9 @@ class SqlSessions:
         if not is_token(text):
             return None
         this = self._this(_LINK, text)
+        with self._database.reading() as connection:
+            if self._key(connection, this) is None:  # nobody's guess asks for the right to write
+                return None
         with self._database.writing() as connection:
             key = self._key(connection, this)
             return key if connection.execute(delete(tokens).where(this)).rowcount == 1 else None

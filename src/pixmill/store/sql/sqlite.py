@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-_BUSY_S = 30.0
+_BUSY_S = 5.0
 _RETRY_S = 0.02
 
 

@@ -33,13 +33,17 @@ def _described(schema: dict[str, Any], *, upload: bool) -> dict[str, Any]:
     "/colors/top", summary="Exact colors of the image at a URL", **_described(TOP, upload=False)
 )
 async def top_of_url(
-    parts: Parts, url: asked.Url = None, n: asked.Number = None, alpha: AlphaText = None
+    request: Request,
+    parts: Parts,
+    url: asked.Url = None,
+    n: asked.Number = None,
+    alpha: AlphaText = None,
 ) -> JSONResponse:
     """Count every pixel and return the most common exact colors, most common first."""
     mistakes = asked.Mistakes()
     asked.check_url(url, mistakes)
     wanted = _top_wanted(n, alpha, mistakes)
-    return top_answer(await parts.engine.at_url(url or "", wanted))
+    return top_answer(await parts.engine.at_url(request, url or "", wanted))
 
 
 @router.post(
@@ -59,13 +63,13 @@ async def top_of_upload(
     **_described(DOMINANT, upload=False),
 )
 async def dominant_of_url(
-    parts: Parts, url: asked.Url = None, n: asked.Number = None
+    request: Request, parts: Parts, url: asked.Url = None, n: asked.Number = None
 ) -> JSONResponse:
     """Find the clusters of an image's colors by k-means, most populous first."""
     mistakes = asked.Mistakes()
     asked.check_url(url, mistakes)
     wanted = _dominant_wanted(n, mistakes)
-    return _dominant_answer(await parts.engine.at_url(url or "", wanted))
+    return _dominant_answer(await parts.engine.at_url(request, url or "", wanted))
 
 
 @router.post(

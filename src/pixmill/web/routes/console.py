@@ -54,6 +54,7 @@ async def docs(request: Request, parts: Parts) -> HTMLResponse:
 
 @router.get("/console/look", dependencies=[Depends(needs("match"))])
 async def look_at_url(
+    request: Request,
     parts: Parts,
     query: MatchQuery,
     url: str | None = None,
@@ -62,7 +63,7 @@ async def look_at_url(
     """Tell everything about the image at a URL."""
     number = _number(n)
     wish = await asked.match_asked(parts.shelf, query, url)
-    return await _answer(wish, await parts.engine.at_url(wish.url, _wanted(wish, number)))
+    return await _answer(wish, await parts.engine.at_url(request, wish.url, _wanted(wish, number)))
 
 
 @router.post("/console/look", dependencies=[Depends(needs("match"))])

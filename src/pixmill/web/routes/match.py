@@ -37,10 +37,12 @@ _UPLOAD_ANSWERS: dict[str, Any] = {
 
 @router.get("/colours/match", summary="Match the image at a URL", **_ANSWERS)
 @router.get("/colors/match", summary="Match the image at a URL", **_ANSWERS)
-async def match_url(parts: Parts, query: MatchQuery, url: asked.Url = None) -> JSONResponse:
+async def match_url(
+    request: Request, parts: Parts, query: MatchQuery, url: asked.Url = None
+) -> JSONResponse:
     """Find the color of a palette that is nearest to the color that stands for an image."""
     wish = await asked.match_asked(parts.shelf, query, url)
-    analysis = await parts.engine.at_url(wish.url, wanted(wish))
+    analysis = await parts.engine.at_url(request, wish.url, wanted(wish))
     return answer(await matched(wish, analysis), analysis)
 
 

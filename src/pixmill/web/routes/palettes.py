@@ -20,6 +20,8 @@ from pixmill.web.shelf import BUILT_IN
 if TYPE_CHECKING:
     from pixmill.store import PaletteInfo
 
+_BODY_S = 60
+
 router = APIRouter(tags=["palettes"])
 _READ = [Depends(needs("read", "match"))]
 _WRITE = [Depends(needs("write"))]
@@ -109,7 +111,11 @@ async def put(
     expected = await _expected(request, parts, name)
     try:
         async with parts.shelf.room_for_one():
-            info = await parts.shelf.put(name, await request.body(), format or None, expected)
+            async with asyncio.timeout(_BODY_S):
+                data = await request.body()
+            info = await parts.shelf.put(name, data, format or None, expected)
+    except TimeoutError as error:
+        raise ApiError(408, "timeout", f"The palette took longer than {_BODY_S} s") from error
     except UsageError as error:
         raise invalid_request(str(error)) from error
     if info is None:
