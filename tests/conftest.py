@@ -32,6 +32,12 @@ hypothesis.settings.register_profile("dev", deadline=None, max_examples=300)
 hypothesis.settings.load_profile("ci")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as processors: many tests wait for servers and processes."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(2, min(cpus * 3 // 2, 8))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # As a shell starts what runs in the background; the tests of Ctrl-C would wait in vain.

@@ -153,3 +153,14 @@ def test_palettes_outlive_the_service(tmp_path: Path) -> None:
         credential = service.credential
     with serving(tmp_path) as service, service.client(auth=credential) as client:
         assert matched(client, "/palettes/ours", (178, 34, 34))["id"] == "4711"
+
+
+def test_what_was_read_is_what_is_replaced_or_dropped(api, place):
+    api.put(place, content=document(("one", "#111111"))).raise_for_status()
+    tag = api.get(place).headers["ETag"]
+    assert api.delete(place, headers={"If-Match": '"999999"'}).status_code == 412
+    api.put(place, content=document(("two", "#222222")), headers={"If-Match": tag})
+    assert api.delete(place, headers={"If-Match": tag}).json() == CONFLICT
+    tag = api.get(place).headers["ETag"]
+    assert api.delete(place, headers={"If-Match": tag}).status_code == 204
+    assert "ETag" not in api.get("/palettes/css").headers

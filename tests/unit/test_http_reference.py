@@ -119,5 +119,4 @@ def test_every_code_of_a_refusal_is_listed(text):
             r"ApiError\(\s*\d{3},\s*\"([a-z_]+)\"", file.read_text(encoding="utf-8")
         )
     }
-    assert spoken <= listed
-    assert listed - spoken == {"timeout"}  # told before there is a request
+    assert spoken == listed

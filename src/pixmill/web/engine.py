@@ -97,7 +97,11 @@ class Engine:
             engine = cls(settings, metrics, plan=plan, fetcher=fetcher, pool=pool)
             metrics.watch_pool(
                 busy=lambda: min(engine._at_work, workers),
-                waiting=lambda: engine.analyses.waiting + max(0, engine._at_work - workers),
+                waiting=lambda: (
+                    engine.downloads.waiting
+                    + engine.analyses.waiting
+                    + max(0, engine._at_work - workers)
+                ),
             )
             yield engine
 

@@ -79,6 +79,11 @@ class Shelf:
     def _entries(self) -> int:
         return sum(len(palette.entries) for _, palette in self._kept.values())
 
+    def revision_of(self, name: str) -> int | None:
+        """Tell the revision of the palette that `get` gave last; None for the built-in one."""
+        kept = self._kept.get(name)
+        return kept[0] if kept else None
+
     async def all(self) -> list[PaletteInfo]:
         """List the palettes of the catalog, in order of name."""
         return await asyncio.to_thread(self._catalog.palettes.all)

@@ -87,7 +87,9 @@ async def read(parts: Parts, name: Name, format: Form = None) -> Response:  # no
     if palette is None:
         raise _unknown()
     document = await asyncio.to_thread(write_palette, palette, form)
-    return Response(document, media_type=_MEDIA[form])
+    revision = parts.shelf.revision_of(name)
+    headers = {} if revision is None else {"ETag": f'"{revision}"'}
+    return Response(document, media_type=_MEDIA[form], headers=headers)
 
 
 @router.put(
@@ -128,10 +130,17 @@ async def put(
     summary="Drop a palette",
     dependencies=_WRITE,
     status_code=204,
-    responses=answers(None, 400, 401, 403, 404, 429, 503, status=204),
+    responses=answers(None, 400, 401, 403, 404, 412, 429, 503, status=204),
 )
-async def delete(parts: Parts, name: Name) -> Response:
-    """Drop a palette that is kept; the built-in one can not be dropped."""
+async def delete(request: Request, parts: Parts, name: Name) -> Response:
+    """Drop a palette that is kept, with `If-Match` that revision alone; never the built-in one."""
+    expected = await _expected(request, parts, name)
+    if expected is not None:
+        standing = await asyncio.to_thread(parts.catalog.palettes.revision, name)
+        if standing is None:
+            raise _unknown()
+        if standing != expected:
+            raise _unexpected()
     if not await parts.shelf.delete(name):
         raise _unknown()
     return Response(status_code=204)
