@@ -1,6 +1,6 @@
 """The way from bytes to clusters: ours beside the naive one, on one core, in one run.
 
-Ours is `scaled` and `clusters`; naive is Pillow's decode, its Lanczos to fit 200x200, and
+Ours is `analyze`, the way of every user; naive is Pillow's decode, its Lanczos to fit 200x200, and
 `scipy.cluster.vq.kmeans2`. Every round does both once, so that a busy machine slows both alike.
 Color profiles, which only ours honors, cost it some time; the way from one of them to sRGB is made
 once. Beside the times stands the mean absolute difference of the two small pictures, in levels.
@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.machine import describe, photos, spread
 
-from pixmill.color.clustering import clusters
+from pixmill.analysis import Task, Wanted, analyze
 from pixmill.imaging.probe import probe
 from pixmill.imaging.scaled import scaled
 
@@ -38,10 +38,8 @@ FIT = (200, 200)
 LARGE = (5400, 7200)
 
 
-def ours(data: bytes) -> np.ndarray:
-    small = scaled(data, probe(data))
-    clusters(small.rgb, K, small.weights)
-    return small.rgb
+def ours(data: bytes) -> None:
+    analyze(data, Task(probe(data), Wanted(n=0, md5=False, summarizer="kmeans", k=K)))
 
 
 def naive(data: bytes) -> np.ndarray:
@@ -73,7 +71,7 @@ def report(name: str, data: bytes, rounds: int) -> tuple[float, float]:
     print(f"\n{name}, {len(data) / 1e6:.2f} MB")
     print(f"  pixmill  {spread(mine, 'ms')}")
     print(f"  naive    {spread(theirs, 'ms')}, {pair[1] / pair[0]:.2f} x the time of pixmill")
-    ours_rgb, naive_rgb = ours(data).astype(int), naive(data)
+    ours_rgb, naive_rgb = scaled(data, probe(data)).rgb.astype(int), naive(data)
     if ours_rgb.shape == naive_rgb.shape:
         print(f"  mean absolute difference {np.abs(ours_rgb - naive_rgb).mean():.2f}")
     return pair
