@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from tests.serving import Service
 
+pytestmark = pytest.mark.soak  # a minute of load
+
 CLIENTS = 200
 # Longer than any wait that the service allows.
 HANGS_S = 90.0

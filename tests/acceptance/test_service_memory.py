@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from tests.serving import Service
 
+pytestmark = pytest.mark.soak  # a minute of load
+
 MIB = 2**20
 GIB = 2**30
 # What may come and go with requests: buffers of some hundred connections, small bodies, and what

@@ -70,6 +70,7 @@ def test_a_decoder_that_dies_hangs_or_hoards_costs_only_its_image(origin: Origin
     assert children() == []
 
 
+@pytest.mark.soak
 def test_workers_killed_from_outside_lose_nothing(origin: Origin) -> None:
     pictures = [png(random.Random(seed)) for seed in range(20)]
     paths = [f"/{number}.png" for number in range(20)]
