@@ -194,9 +194,16 @@ def test_a_disk_that_fills_up_is_a_sentence_and_loses_nothing(roomy_disk):
         catalog.palettes.put("brand", b"new", 1)
 
 
-@pytest.mark.usefixtures("nobody")
-def test_a_folder_that_can_not_be_written_is_a_sentence():
-    for place in ("/proc/pixmill", "/root/pixmill/data"):
+@pytest.fixture
+def sealed(tmp_path):
+    """A folder that not even its owner may write to."""
+    tmp_path.chmod(0o500)
+    yield tmp_path
+    tmp_path.chmod(0o700)
+
+
+def test_a_folder_that_can_not_be_written_is_a_sentence(sealed, nobody):
+    for place in ("/proc/pixmill", sealed / "data"):
         with pytest.raises(
             OutputError, match=f"the catalog {place}/catalog.sqlite can not be made"
         ):

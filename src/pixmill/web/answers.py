@@ -1,8 +1,8 @@
 """What was computed before, kept in memory: by content, and by URL for as long as HTTP allows.
 
 One bound in bytes holds for both; what was not asked for longest goes first. By URL only stands
-which content it had, so that one download serves whatever is asked of it later. How long that holds
-is told by `batch.freshness`.
+which content it had; a question that was not asked of that content yet downloads it anew. How long
+it holds is told by `batch.freshness`.
 """
 
 from __future__ import annotations

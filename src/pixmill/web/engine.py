@@ -7,7 +7,7 @@ through them. What is asked of images, and how failures are worded, is the route
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Self
 
 from pixmill.analysis import Task, unpack
@@ -29,7 +29,7 @@ from pixmill.web.services import key_of
 from pixmill.web.uploads import read_upload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from starlette.requests import Request
 
@@ -202,24 +202,15 @@ class Engine:
         finally:
             self._at_work -= 1
 
-    def _counted(self) -> _Counted:
-        return _Counted(self._metrics)
-
-
-class _Counted:
-    """Counts how one image ends."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            self._metrics.item("ok")
-        elif isinstance(error, ItemError):
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count how one image ends."""
+        try:
+            yield
+        except ItemError as error:
             self._metrics.item(error.code)
+            raise
+        self._metrics.item("ok")
 
 
 def _fetch_options(settings: Settings, plan: MemoryPlan) -> FetchOptions:
