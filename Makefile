@@ -54,7 +54,7 @@ lock: setup ## resolve requirements/dev.lock anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --quiet --group dev --extra all \
 	    --universal --python-version 3.11 --generate-hashes --upgrade \
-	    --no-header --no-emit-index-url --no-emit-find-links --output-file requirements/dev.lock
+	    --no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --output-file requirements/dev.lock
 
 clean: ## remove what was built; .venv stays
 	rm -rf site dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis pixmill-demo

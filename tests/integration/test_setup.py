@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parents[2]
 
@@ -68,3 +71,33 @@ def test_the_lock_names_no_host_and_no_path():
     assert "://" not in lock
     assert "--index" not in lock
     assert " @ " not in lock
+
+
+def test_the_lock_pins_what_is_asked_for_with_extras_under_that_very_name():
+    """Older pips (23.2 for one) take `name==1` as no pin of `name[extra]` and refuse the newest."""
+    pinned = _pinned()
+    asked = {
+        (canonicalize_name(needed.name), extra)
+        for name in pinned
+        for needed in _needs(name)
+        if canonicalize_name(needed.name) in pinned
+        for extra in needed.extras
+    }
+    assert asked, "nothing asks for an extra: this test has lost its object"
+    assert [ask for ask in asked if ask[1] not in pinned[ask[0]]] == []
+
+
+def _pinned():
+    """Name to the extras that the lock pins it with."""
+    lines = (PROJECT / "requirements" / "dev.lock").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line.removesuffix("\\")) for line in lines if line[:1].isalnum()]
+    return {canonicalize_name(pin.name): pin.extras for pin in pins}
+
+
+def _needs(name):
+    try:
+        requires = distribution(name).requires or []
+    except PackageNotFoundError:  # pinned for another platform or another Python
+        return []
+    needs = [Requirement(text) for text in requires]
+    return [need for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
