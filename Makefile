@@ -11,16 +11,14 @@ help: ## list the targets
 
 setup: .venv/setup-done ## make .venv with everything that is locked in requirements/dev.lock
 
-# pyvips would build against a libvips of the system, where one is; PKG_CONFIG hides it, so that the
-# wheel's own library is loaded on every machine alike.
-.venv/setup-done: requirements/dev.lock
+.venv/setup-done: requirements/dev.lock requirements/uv.txt scripts/install
 	@set -e; \
 	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 	    python=$${PYTHON:-$$(sh scripts/find-python)}; \
 	    echo "making .venv with $$python"; \
 	    "$$python" -m venv --clear .venv; \
 	fi
-	PKG_CONFIG=/bin/false $(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
+	@sh scripts/install
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -50,11 +48,14 @@ docs: setup ## build the documentation into site/
 reference: setup ## write the tables of docs/reference/ anew from the code
 	$(BIN)/python scripts/reference.py --write
 
-lock: setup ## resolve requirements/dev.lock anew
-	$(BIN)/python -m pip install --quiet uv
+lock: setup ## resolve requirements/dev.lock and uv.txt anew
 	$(BIN)/uv pip compile pyproject.toml --quiet --group dev --extra all \
 	    --universal --python-version 3.11 --generate-hashes --upgrade \
-	    --no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --output-file requirements/dev.lock
+	    --no-strip-extras --no-header --no-emit-index-url --no-emit-find-links \
+	    --output-file requirements/dev.lock
+	echo uv | $(BIN)/uv pip compile - --quiet --generate-hashes --upgrade \
+	    --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
+	    --output-file requirements/uv.txt
 
 clean: ## remove what was built; .venv stays
 	rm -rf site dist build htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis pixmill-demo
