@@ -1,7 +1,7 @@
 # Everything runs inside .venv, which every target sets up first. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak lint types bench docs reference lock clean
+.PHONY: help setup demo test cover soak lint types bench docs reference lock clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -27,6 +27,9 @@ demo: setup ## fetch drawn pictures from a local server and print their colors
 
 test: setup ## run the tests
 	$(BIN)/pytest
+
+cover: setup ## hold what is pure, and the route of matches, to full coverage
+	$(BIN)/python -m scripts.cover
 
 soak: setup ## run the long tests
 	$(BIN)/pytest -m soak

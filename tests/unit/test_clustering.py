@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,15 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.cluster import KMeans
 
-import pixmill.color
-from pixmill.color import clustering, distinct
-from pixmill.color.clustering import Cluster, Points, clusters, edge_weights, mean
-
-BLACK, WHITE = Cluster((0.0, 0.0, 0.0), 1.0), Cluster((255.0,) * 3, 1.0)
-
-
-def noise(seed: int = 0, side: int = 40) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
+from pixmill.color import clustering
+from pixmill.color.clustering import Points, clusters, edge_weights, mean
+from tests.unit.test_clustering_small import noise, without_kernels
 
 
 def gradient() -> np.ndarray:
@@ -104,11 +96,11 @@ def test_lloyd_rounds_equal_the_reference_exactly(problem, rounds):
 def test_seeds_equal_the_reference_exactly(problem, data):
     points, start = problem
     draw = st.floats(0, 1, exclude_max=True)
-    draws = data.draw(arrays(np.float64, len(start), elements=draw))
-    ours = np.empty_like(start)
-    clustering.seeding.seed(points.colors, points.weights, draws, ours)
-    assert np.array_equal(ours, clustering.seed_reference(points, draws))
-    assert len(np.unique(ours, axis=0)) == len(ours)
+    draws = data.draw(arrays(np.float64, (1, len(start)), elements=draw))
+    ours, scores = np.empty((1, *start.shape)), np.empty(1)
+    clustering.seeding.try_seeds(points.colors, points.weights, draws, ours, scores, 0, 0.0)
+    assert np.array_equal(ours[0], clustering.seed_reference(points, draws[0]))
+    assert len(np.unique(ours[0], axis=0)) == len(start)
 
 
 @given(problems(), st.integers(1, 3), st.integers(1, 9))
@@ -133,28 +125,6 @@ def test_no_cluster_stays_empty_and_no_two_are_alike(problem):
     assert masses.all()
     assert masses.sum() == points.weights.sum()
     assert len(np.unique(start, axis=0)) == len(start)
-
-
-@pytest.mark.parametrize("k", [1, 5, 256])
-def test_one_color_is_one_cluster_even_of_one_pixel(k):
-    assert clusters(np.zeros((1, 1, 3), np.uint8), k) == (BLACK,)
-    assert clusters(np.full((7, 3), 255, np.uint8), k) == (WHITE,)
-
-
-def test_colors_up_to_k_are_their_own_clusters():
-    rgb = np.repeat(np.eye(3, dtype=np.uint8) * 200, (1, 3, 2), axis=0)
-    assert [(one.rgb, one.share) for one in clusters(rgb, 3)] == [
-        ((0, 200, 0), 3 / 6),
-        ((0, 0, 200), 2 / 6),
-        ((200, 0, 0), 1 / 6),
-    ]
-    assert len(clusters(rgb, 2)) == 2
-
-
-def test_of_equal_clusters_the_smaller_color_is_first():
-    rgb = np.array([[255, 0, 0], [16, 0, 0], [0, 255, 0], [0, 0, 255], [255, 0, 0]], np.uint8)
-    expected = [(255, 0, 0), (0, 0, 255), (0, 255, 0), (16, 0, 0)]
-    assert [one.rgb for one in clusters(rgb, 5)] == expected
 
 
 @pytest.mark.parametrize("rgb", DRAWN, ids=["noise", "gradient", "paper", "blobs"])
@@ -185,31 +155,6 @@ def test_a_whole_weight_is_as_many_pixels():
     assert mean(rgb, times.astype(float)).centroid == pytest.approx(repeated.mean(axis=0))
 
 
-@pytest.mark.parametrize("shape", [(0, 3), (0, 0, 3), (0, 5, 3), (4, 3), (2, 2, 3)])
-def test_nothing_that_has_weight_is_nothing(shape):
-    rgb, nothing = np.zeros(shape, np.uint8), np.zeros(shape[:-1])
-    assert clusters(rgb, weights=nothing) == ()
-    assert mean(rgb, nothing) is None
-
-
-def test_an_empty_picture_without_weights_has_no_clusters():
-    assert clusters(np.zeros((0, 3), np.uint8)) == ()
-    assert mean(np.zeros((0, 3), np.uint8)) is None
-
-
-@pytest.mark.parametrize("scale", [5e-324, 1e-300, 1.0, 1.7e308])
-def test_weights_count_by_their_proportion_at_any_scale(scale):
-    rgb = np.array([[0, 0, 0], [255, 255, 255]] * 300, np.uint8)
-    weights = np.full(len(rgb), scale)
-    assert [one.share for one in clusters(rgb, weights=weights)] == [0.5, 0.5]
-    assert mean(rgb, weights).centroid == (127.5,) * 3
-
-
-def test_the_mean_is_that_of_all_channels():
-    assert mean(noise()).centroid == pytest.approx(noise().reshape(-1, 3).mean(axis=0))
-    assert mean(np.full((2, 3), 255, np.uint8)) == WHITE
-
-
 @pytest.mark.parametrize("margin", [2, 3, 20])
 @pytest.mark.parametrize("shape", [(200, 200), (200, 133), (60, 200)])
 def test_a_square_that_almost_fills_its_ground_is_not_the_background(margin, shape):
@@ -228,48 +173,10 @@ def test_a_frame_of_one_pixel_is_not_the_background(shape):
     assert clusters(rgb, weights=edge_weights(*shape))[0].rgb == (255, 255, 255)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 9), (9, 2)])
-def test_all_of_a_thin_picture_is_at_its_edge(shape):
-    assert np.array_equal(edge_weights(*shape), np.ones(shape))
-
-
-def test_edge_weights_fall_with_the_distance_from_the_nearest_edge():
-    weights = edge_weights(5, 7)
-    assert weights.shape == (5, 7)
-    assert weights[2] == pytest.approx(np.array([1, 2, 3, 3, 3, 2, 1]) ** -1.5)
-
-
 def test_without_kernels_the_answer_is_the_same(monkeypatch):
     with_kernels = [clusters(rgb) for rgb in DRAWN]
-    for module in ("lloyd", "seeding", "sorting"):
-        monkeypatch.setitem(sys.modules, f"pixmill.color.{module}", None)
-        monkeypatch.delattr(pixmill.color, module)
-    bare = runpy.run_path(distinct.__file__)
-    assert bare["sorting"] is None
-    monkeypatch.setattr(distinct, "sorting", None)
-    alone = runpy.run_path(clustering.__file__)
-    assert alone["lloyd"] is None
+    alone = without_kernels(monkeypatch)
     assert [alone["clusters"](rgb) for rgb in DRAWN] == with_kernels
-
-
-@pytest.mark.parametrize("k", [0, -1, 257])
-def test_k_is_from_1_to_256(k):
-    with pytest.raises(ValueError, match="from 1 to 256"):
-        clusters(noise(), k)
-
-
-@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
-def test_weights_are_finite_and_not_negative(bad):
-    weights = np.ones((40, 40))
-    weights[3, 3] = bad
-    for summary in (lambda: clusters(noise(), 5, weights), lambda: mean(noise(), weights)):
-        with pytest.raises(ValueError, match="finite and not negative"):
-            summary()
-
-
-def test_there_is_a_weight_for_each_pixel():
-    with pytest.raises(ValueError, match=r"\(40, 40\), not \(1600,\)"):
-        clusters(noise(), 5, np.ones(1600))
 
 
 def test_the_pixels_are_not_changed():

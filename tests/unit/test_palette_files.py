@@ -101,6 +101,13 @@ def test_ids_are_kept_as_text():
     assert [entry.id for entry in read_palette(tree, "shop").entries] == ["77", "x-1"]
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_each_format_keeps_what_it_is_said_to_keep(kind):
+    entries = [Entry("red", (255, 0, 0), "7", ("fire", "rosso")), Entry("sky", (9, 99, 255), "8")]
+    again = read_palette(write_palette(Palette("mine", entries), kind), "mine")
+    assert again.entries == tuple(map(KEPT[kind], entries))
+
+
 def test_names_may_come_twice_also_as_keys_of_an_object():
     for data in (b'{"red": "#F00", "red": "#E00"}', b"red,#F00\nred,#E00\n"):
         entries = read_palette(data, "reds").entries

@@ -74,6 +74,12 @@ def test_what_is_no_gimp_palette_is_refused_where_it_was_said_to_be_one():
         read_palette(b"red,#F00", "mine", "gpl")
 
 
+@pytest.mark.parametrize("data", [b"3", b"null", b'"red"', b"true"])
+def test_json_that_is_neither_list_nor_object_is_refused_where_it_was_said_to_be_one(data):
+    with pytest.raises(UsageError, match="neither a list of colors nor an object of names and co"):
+        read_palette(data, "mine", "json")
+
+
 def test_a_file_of_more_than_64_mib_is_refused():
     with pytest.raises(UsageError, match="has 67,108,865 bytes, over 67,108,864"):
         read_palette(bytes(MAX_BYTES + 1), "mine")

@@ -101,6 +101,11 @@ def test_of_two_entries_of_one_color_the_second_is_the_runner_up():
     assert (answer.distance, answer.runner_up_distance, answer.margin) == (0.0, 0.0, 0.0)
 
 
+def test_a_palette_of_one_color_has_no_runner_up():
+    answer = palette_of([(1, 2, 3)]).nearest((1, 2, 3))
+    assert answer.runner_up is answer.runner_up_distance is answer.margin is None
+
+
 def test_an_answer_beyond_the_tolerance_tells_the_nearest_all_the_same():
     answer = Palette.css().nearest((255, 128, 255), max_distance=0.001)
     assert (answer.entry.name, answer.within, answer.max_distance) == ("violet", False, 0.001)

@@ -66,12 +66,6 @@ def _add_up(planes: Any, weights: Any, nearest: Any, sums: Any, masses: Any) -> 
             sums[c, axis] += weights[i] * planes[axis, i]
 
 
-@compiled(types.void, _ROWS, _VECTOR, _VECTOR, _ROWS)
-def seed(colors: Any, weights: Any, draws: Any, centroids: Any) -> None:
-    """Do as `clustering.seed_reference`."""
-    _seed(colors.T.copy(), weights, draws, centroids)
-
-
 @compiled(
     types.void, _ROWS, _VECTOR, _ROWS, types.float64[:, :, ::1], _VECTOR, types.int64, types.float64
 )

@@ -48,7 +48,7 @@ def rank_parts(parts: Any, ends: Any, table: Any, heap: Any) -> None:
         for i in range(start, end):
             count = table[parts[i]]
             if count != 0:
-                rest = _U64(0xFFFFFF - ((red << 16) | parts[i]))
+                rest = _U64(0xFFFFFF - ((red << 16) | np.int64(parts[i])))
                 offer(heap, _U64(_U64(count) << _U64(24)) | rest)
                 table[parts[i]] = 0
         start = end
