@@ -25,6 +25,7 @@ the edge.
     │   │   ├── OutOfMemory            out_of_memory
     │   │   ├── DecoderCrashed         decoder_crashed
     │   │   └── DecoderTimeout         decoder_timeout
+    │   ├── Md5Collision               md5_collision        of what is to be archived
     │   └── InternalError              internal
     └── RunError                       the run can not go on
         ├── UsageError                 an option or argument makes no sense
@@ -202,6 +203,12 @@ class DecoderTimeout(ImageError):
     """Decoding took longer than allowed and was stopped."""
 
     code = "decoder_timeout"
+
+
+class Md5Collision(ItemError):
+    """The archive has another file with this MD5."""
+
+    code = "md5_collision"
 
 
 class InternalError(ItemError):

@@ -121,6 +121,18 @@ class Analysis:
     preview: File | None = None
 
 
+class Kept(NamedTuple):
+    """Where the bytes of an image were put for the archive.
+
+    `sha256` of the file in lower-case hex, and the names of its blobs: none where the archive was
+    seen to have the image, and no original where only greys are kept.
+    """
+
+    sha256: str
+    original: str | None = None
+    grey: str | None = None
+
+
 class Item(NamedTuple):
     """One entry of a list, before anything was done with it.
 
@@ -145,7 +157,8 @@ class Record:
     """What became of one item: either `analysis` or `failure` is set.
 
     `http_status` is that of the last answer (None for files or without an answer), `attempts` the
-    number of requests made for it. `match` stands beside an analysis where a palette was asked for.
+    number of requests made for it. `match` stands beside an analysis where a palette was asked for,
+    `kept` where the bytes of the image are; `arrival` tells what became of it in the archive.
     """
 
     line: int
@@ -156,3 +169,5 @@ class Record:
     attempts: int = 0
     extra: tuple[tuple[str, str], ...] = ()
     match: Match | None = None
+    kept: Kept | None = None
+    arrival: Literal["success", "duplicate"] | None = None

@@ -159,6 +159,19 @@ class Settings(BaseSettings):
     catalog: str | None = Field(
         None, description="database of keys and palettes (default: SQLite in the data folder)"
     )
+    archive: str | None = Field(
+        None, description="database of the archive's images (default: the catalog)"
+    )
+    blobs: Path | None = Field(
+        None, description="folder of the archive's files (default: blobs in the data folder)"
+    )
+    originals: bool = Field(default=True, description="keep originals in the archive beside greys")
+    keep: float | None = Field(
+        None, gt=0, le=36_525, description="days that images stay after they last came"
+    )
+    public_read: bool = Field(
+        default=False, description="show grey images and the monitoring page without a key"
+    )
     host: str | None = Field(
         None, description="address the service listens on (default: 127.0.0.1 and ::1)"
     )

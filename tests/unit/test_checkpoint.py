@@ -135,6 +135,7 @@ def test_any_cut_of_the_file_is_damaged(saved):
         {"sink": 7},
         {"failed": []},
         {"failed": {"timeout": "2"}},
+        {"run": 7},
     ],
     ids=repr,
 )
@@ -142,7 +143,7 @@ def test_a_field_that_is_not_as_it_was_written_is_damage(saved, changes):
     assert "is damaged" in refusal(saved(**changes))
 
 
-@pytest.mark.parametrize("form", [0, 1, 3, None, "x" * 10_000])
+@pytest.mark.parametrize("form", [0, 1, 2, 4, None, "x" * 10_000])
 def test_another_form_is_told_apart_from_damage(saved, form):
     sentence = refusal(saved(form=form, unknown=1))
     assert "was written by another version" in sentence

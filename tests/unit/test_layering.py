@@ -124,7 +124,7 @@ def table():
 
 
 def test_the_table_of_the_design_is_read_whole(table):
-    first, last = ["errors", "record", "settings"], ["store", "jobs", "web", "cli"]
+    first, last = ["errors", "record", "settings"], ["store", "ingest", "jobs", "web", "cli"]
     middle = ["color", "imaging", "fetch", "analysis", "matching", "told", "image", "pool", "batch"]
     rooms = [*first, *middle, *last]
     assert list(table) == [*rooms, "__main__"]

@@ -6,6 +6,7 @@ Importing this package is cheap: decoders and kernels are imported by the first 
 parent of the worker processes needs only the types and `unpack`.
 """
 
+from pixmill.analysis.greyed import Greyed, analyze_greyed
 from pixmill.analysis.packing import PACKED_FORM, pack, packed_bytes, unpack
 from pixmill.analysis.products import (
     Alpha,
@@ -19,9 +20,11 @@ from pixmill.analysis.products import (
 __all__ = [
     "PACKED_FORM",
     "Alpha",
+    "Greyed",
     "Task",
     "Wanted",
     "analyze",
+    "analyze_greyed",
     "analyze_packed",
     "colors_of",
     "pack",

@@ -1,4 +1,4 @@
-"""What is computed of an image, from one decode: exact colors, clusters, MD5, a small picture."""
+"""What is computed of an image, from one decode: colors, clusters, MD5, a small picture, a grey."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pixmill.color.counting import TopCounts
     from pixmill.imaging.decode import Pixels
+    from pixmill.imaging.encode import GreyPng
     from pixmill.imaging.header import Header
     from pixmill.imaging.scaled import Scaled
 
@@ -29,7 +30,8 @@ class Wanted(NamedTuple):
     `n` is how many of its most common exact colors (0 to 256), `alpha` whether fully transparent
     pixels are left out of these ("visible") or counted too ("ignore"), `md5` whether the MD5 of the
     file, `summarizer` by which way the clusters (None: none) and `k` how many of these at most (1
-    to 256), `preview` whether a small picture.
+    to 256), `preview` whether a small picture, `grey` the folder in which the grey version may be
+    written if it is large (None: no grey version).
     """
 
     n: int = 3
@@ -38,6 +40,7 @@ class Wanted(NamedTuple):
     summarizer: Summarizer | None = None
     k: int = 5
     preview: bool = False
+    grey: str | None = None
 
 
 class Task(NamedTuple):
@@ -64,14 +67,20 @@ class Stopwatch:
             yield strip
 
 
-def analyze(data: bytes | memoryview, task: Task, watch: Stopwatch | None = None) -> Analysis:
+def analyze(
+    data: bytes | memoryview,
+    task: Task,
+    watch: Stopwatch | None = None,
+    grey: GreyPng | None = None,
+) -> Analysis:
     """Decode once and compute all that is wanted; `watch` times the decoding in it.
 
-    Raises ImageError where the bytes give no picture, MemoryError where memory does not suffice.
+    `grey` takes the grey version, if that is wanted. Raises ImageError where the bytes give no
+    picture, MemoryError where memory does not suffice.
     """
     header, wanted = task
     counting = _Counting(wanted, header)
-    small = _decode(data, task, counting, watch or Stopwatch())
+    small = _decode(data, task, counting, watch or Stopwatch(), grey)
     top = counting.top()
     return Analysis(
         colors=colors_of(top, wanted.n) if top else (),
@@ -86,23 +95,29 @@ def analyze(data: bytes | memoryview, task: Task, watch: Stopwatch | None = None
 
 
 def _decode(
-    data: bytes | memoryview, task: Task, counting: _Counting, watch: Stopwatch
+    data: bytes | memoryview,
+    task: Task,
+    counting: _Counting,
+    watch: Stopwatch,
+    grey: GreyPng | None,
 ) -> Scaled | None:
-    """Count every pixel if counts are wanted, and give the small picture if that is wanted."""
+    """Have pixels counted and greyed as wanted, and give the small picture if that is wanted."""
     from pixmill.imaging.decode import decode  # noqa: PLC0415  see the package's docstring
     from pixmill.imaging.scaled import scaled  # noqa: PLC0415
 
     header, wanted = task
-    strips = watch.over(decode(data, header))
+    strips, whole = watch.over(decode(data, header)), bool(wanted.n or grey)
+    if grey is not None:
+        strips = grey.through(strips)
     if wanted.n:
         strips = counting.through(strips)
     small = None
     if wanted.summarizer is not None or wanted.preview:
         before, begun = watch.seconds, time.perf_counter()
-        small = scaled(data, header, strips if wanted.n else None)
+        small = scaled(data, header, strips if whole else None)
         if watch.seconds == before:  # it was decoded in there, likely small
             watch.seconds += time.perf_counter() - begun
-    for _ in strips if wanted.n else ():  # those that the small picture was not made from
+    for _ in strips if whole else ():  # those that the small picture was not made from
         pass
     return small
 

@@ -8,6 +8,7 @@ finished: it tells a later run that nothing is left to do, or that the input has
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import asdict, dataclass, field
 from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -18,7 +19,7 @@ from pixmill.errors import ResumeRefused
 if TYPE_CHECKING:
     from pathlib import Path
 
-_FORM = 2
+_FORM = 3
 
 State = Literal["running", "publishing", "finished"]
 
@@ -27,7 +28,8 @@ State = Literal["running", "publishing", "finished"]
 class Checkpoint:
     """How far an output is.
 
-    `source` is the input's identity and `options` what bears on the output, both JSON values;
+    `run` names the run that began it, and those that go on from it, as no other is named. `source`
+    is the input's identity and `options` what bears on the output, both JSON values;
     `line` and `position` are of the last item whose row is durable (0 before the first); `sink` is
     the sink's own state; `ok` and `failed` count rows, `missed` those of `ok` without a match.
     `publishing`: all rows are written, files are being renamed.
@@ -42,6 +44,7 @@ class Checkpoint:
     ok: int = 0
     missed: int = 0
     failed: dict[str, int] = field(default_factory=dict)
+    run: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def save(self, path: Path) -> None:
         """Write durably; afterwards the old or the new checkpoint stands, never a part of one."""
@@ -93,6 +96,7 @@ def _checked(fields: dict[str, Any]) -> Checkpoint:
         and isinstance(checkpoint.options, dict)
         and isinstance(checkpoint.source, dict | None)
         and isinstance(checkpoint.sink, dict | None)
+        and isinstance(checkpoint.run, str)
         and fields.keys() | {"position"} == {field.name for field in dataclass_fields(Checkpoint)}
     )
     if not sound:

@@ -8,6 +8,7 @@ speaks of them; the last rows, then a checkpoint `publishing`, then the renames,
 
 from __future__ import annotations
 
+import secrets
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,18 +21,30 @@ from pixmill.batch.runner import Run
 from pixmill.batch.sink import StreamSink, check_output, open_table
 from pixmill.batch.sink.partial import claimed_paths
 from pixmill.errors import ResumeRefused
-from pixmill.record import Item
+from pixmill.record import Item, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from pixmill.batch.options import RunOptions
     from pixmill.batch.sink import Sink, TableOptions
     from pixmill.batch.source import Source
-    from pixmill.record import Record
+
+Row = tuple[Item, Record]
 
 COMMIT_EVERY_S = 1.0
+
+
+class Stage(Protocol):
+    """A step that rows go through, in order, on their way from a run to a table.
+
+    Rows may wait in it for each other, but no longer than until None comes. What it has passed on
+    is done, and stays done also where a kill keeps it from being written down and it comes again.
+    """
+
+    def through(self, rows: Iterable[Row | None], run: str) -> Iterator[Row | None]:
+        """Pass rows on, changed or not; `run` names the run, also where it is resumed."""
 
 
 class Watcher(Protocol):
@@ -52,7 +65,7 @@ class Job:
     """An order: this source to this output.
 
     `bearing` are the options that bear on the output's bytes; a run resumes only under the same
-    ones. `overwrite` starts anew, whatever stands there.
+    ones. `overwrite` starts anew, whatever stands there. Rows go through the `stage`, if any.
     """
 
     source: Source
@@ -61,6 +74,7 @@ class Job:
     run: RunOptions
     bearing: dict[str, Any]
     overwrite: bool = False
+    stage: Stage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +96,12 @@ class Report:
 def checkpoint_path(output: Path) -> Path:
     """Return where the checkpoint of an output stands: `o.csv` has `o.csv.checkpoint`."""
     return output.with_name(output.name + ".checkpoint")
+
+
+def is_finished(output: Path) -> bool:
+    """Whether a run to this output came to its end. Raises ResumeRefused as `Checkpoint.load`."""
+    checkpoint = Checkpoint.load(checkpoint_path(output))
+    return checkpoint is not None and checkpoint.state == "finished"
 
 
 def run_job(job: Job, watcher: Watcher) -> Report:
@@ -206,19 +226,20 @@ def run_stream(job: Job, stream: BinaryIO, watcher: Watcher, *, json: bool = Fal
         Run(job.source.items(), job.run) as run,
     ):
         watcher.started(run, progress, 0)
-        for _ in _written(job, run, sink, progress, watcher):
+        rows = job.stage.through(run, secrets.token_hex(8)) if job.stage else run
+        for _ in _written(job, rows, sink, progress, watcher):
             sink.commit()
         sink.finish()
         return _so_far(progress, complete=not run.stopped)
 
 
 def _written(
-    job: Job, run: Run, sink: Sink, progress: Progress, watcher: Watcher
+    job: Job, rows: Iterable[Row | None], sink: Sink, progress: Progress, watcher: Watcher
 ) -> Iterator[Item]:
     """Write the records of a run; yield the last item written whenever a commit is due."""
     last: Item | None = None
     due = time.monotonic() + COMMIT_EVERY_S
-    for pair in run:
+    for pair in rows:
         if pair is not None:
             last, record = pair
             sink.write(record)
@@ -241,7 +262,8 @@ def _write_rows(  # noqa: PLR0913 - keyword-only, and all that takes part in a r
     """Write all rows from the checkpoint on, or those until the run is stopped."""
     with run:
         watcher.started(run, progress, checkpoint.line)
-        for last in _written(job, run, sink, progress, watcher):
+        rows = job.stage.through(run, checkpoint.run) if job.stage else run
+        for last in _written(job, rows, sink, progress, watcher):
             checkpoint.sink = sink.commit()
             checkpoint.line, checkpoint.position = last.line, last.position
             checkpoint.ok, checkpoint.missed = progress.ok, progress.missed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pixmill.analysis import Wanted, analyze_packed
 from pixmill.imaging.probe import Limits
@@ -13,8 +13,24 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
     from pathlib import Path
 
-    from pixmill.analysis import Task
-    from pixmill.record import Cluster, Match
+    from pixmill.analysis import Greyed, Task
+    from pixmill.record import Analysis, Cluster, Kept, Match
+
+
+class Keeper(Protocol):
+    """Puts the bytes of analyzed images where they stay. Called by many threads at once.
+
+    Raises RunError where nothing can be put any more, and ItemError for what costs one image.
+    """
+
+    def keep(self, file: memoryview, sha256: str, image: Analysis, grey: bytes | str) -> Kept:
+        """Put an image's file and its grey image, which is a PNG or the path of one.
+
+        When this returns or raises, a file at that path is gone.
+        """
+
+    def known(self, md5: str) -> Kept | None:
+        """Tell whether the image is there already, so that it need not be fetched again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,8 +39,9 @@ class RunOptions:
 
     `analyze` is the function that worker processes run on each body; it must be importable by name
     and return what `pixmill.analysis.pack` returns. `matcher`, such as `pixmill.Matcher`, makes the
-    match of each record from the clusters, which `wanted` must ask for. `reserved_bytes` of
-    `memory_bytes` are left to what the caller does with the records.
+    match of each record from the clusters, which `wanted` must ask for. With a `keeper` the bytes
+    of every image are kept, and `analyze` returns what `pixmill.analysis.analyze_greyed` returns.
+    `reserved_bytes` of `memory_bytes` are left to what the caller does with the records.
     """
 
     wanted: Wanted = field(default_factory=Wanted)
@@ -51,4 +68,5 @@ class RunOptions:
     cache_max_bytes: int = 2**30
     tracebacks: bool = False
     matcher: Callable[[tuple[Cluster, ...]], Match] | None = None
-    analyze: Callable[[memoryview, Task], bytes] = analyze_packed
+    analyze: Callable[[memoryview, Task], bytes | Greyed] = analyze_packed
+    keeper: Keeper | None = None

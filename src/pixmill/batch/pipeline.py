@@ -1,4 +1,4 @@
-"""What happens to one item: fetch or read, probe, analyse, or fail with a code.
+"""What happens to one item: fetch or read, probe, analyse, keep, or fail with a code.
 
 Owns the path of a single item through the house; order, bounds and threads are the runner's.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pixmill.analysis import Task, packed_bytes, unpack
 from pixmill.batch.cache import Result, ResultCache
+from pixmill.batch.keeping import Analyzed, Keeping
 from pixmill.batch.landing import Landing
 from pixmill.batch.local import read_file
 from pixmill.batch.once import Once
@@ -29,14 +30,14 @@ from pixmill.record import Failure
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pixmill.analysis import Wanted
+    from pixmill.analysis import Greyed, Wanted
     from pixmill.batch.cache import Known
     from pixmill.batch.memory import MemoryPlan
     from pixmill.batch.options import RunOptions
     from pixmill.fetch.body import Body
     from pixmill.fetch.call import Download
     from pixmill.pool import Pool
-    from pixmill.record import Item
+    from pixmill.record import Item, Kept
 
 _MOST_REMEMBERED = 16_384  # answers kept to spare repeats
 _REMEMBERED_PART = 4  # of what rows may take
@@ -49,6 +50,7 @@ class Outcome(NamedTuple):
     failure: Failure | None
     http_status: int | None = None
     attempts: int = 0
+    kept: Kept | None = None
 
 
 def _fetch_options(options: RunOptions, plan: MemoryPlan) -> FetchOptions:
@@ -71,38 +73,43 @@ def _fetch_options(options: RunOptions, plan: MemoryPlan) -> FetchOptions:
 class Pipeline:
     """Takes items to outcomes, any number at a time; for the tasks of one event loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  what `open` has opened
         self,
         options: RunOptions,
         plan: MemoryPlan,
         fetcher: Fetcher,
-        pool: Pool[Task, bytes],
+        pool: Pool[Task, bytes | Greyed],
         cache: ResultCache | None,
+        keeping: Keeping | None,
     ) -> None:
         self._options = options
         self._limits = replace(options.limits, max_decode_bytes=plan.decode)
         self._fetcher = fetcher
         self._pool = pool
         self._cache = cache
-        self._landing: Landing[bytes] = Landing()
+        self._keeping = keeping
+        self._landing: Landing[bytes | Greyed] = Landing()
         remembered = _remembered(plan, options.wanted)
         self._urls: Once[Outcome] = Once(remembered, keep=_without_traceback)
-        self._images: Once[bytes | ItemError] = Once(remembered, keep=_bare)
+        self._images: Once[Analyzed | ItemError] = Once(remembered, keep=_bare)
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, options: RunOptions, plan: MemoryPlan, pool: Pool[Task, bytes]
+        cls, options: RunOptions, plan: MemoryPlan, pool: Pool[Task, bytes | Greyed]
     ) -> AsyncIterator[Self]:
         """Connect a pipeline to a fetcher and a cache of its own, closed at the end."""
         async with AsyncExitStack() as stack:
+            keeping = None
+            if options.keeper is not None:
+                keeping = stack.enter_context(Keeping.open(options.keeper))
             fetcher = await stack.enter_async_context(Fetcher(_fetch_options(options, plan)))
             cache = None
             if options.cache is not None:
                 cache = stack.enter_context(
                     ResultCache.open(options.cache, options.wanted, options.cache_max_bytes)
                 )
-            yield cls(options, plan, fetcher, pool, cache)
+            yield cls(options, plan, fetcher, pool, cache, keeping)
 
     async def outcome(self, item: Item) -> Outcome:
         """Do all that is to be done for an item. Raises RunError only."""
@@ -116,9 +123,12 @@ class Pipeline:
 
     async def _from_url(self, url: str) -> Outcome:
         cache = self._cache
-        known = self._known(url)
+        known, kept = self._known(url), None
+        if known is not None and self._keeping is not None:
+            kept = await self._keeping.still_has(known.result)
+            known = known if kept else None  # what was dropped meanwhile is fetched again
         if known is not None and known.fresh:
-            return _kept(known.result)
+            return _again(known.result, kept)
         try:
             download = await self._fetcher.fetch(url, headers=known.validators if known else {})
             if download.http_status == 304 and _redirected(download, url):
@@ -133,7 +143,7 @@ class Pipeline:
         with download.body as body:
             if cache is not None and known is not None and status == 304:
                 cache.refresh(url, download.headers)
-                return _kept(known.result)
+                return _again(known.result, kept)
             outcome = await self._from_body(body, status, attempts)
         if cache is not None and _redirected(download, url):
             cache.forget(url)
@@ -163,40 +173,47 @@ class Pipeline:
 
     async def _from_body(self, body: Body, status: int | None, attempts: int) -> Outcome:
         try:
-            packed = await self._analyze(body)
+            analyzed = await self._analyze(body)
         except RunError:
             raise
         except Exception as error:  # noqa: BLE001  every failure of an item is data
             return self._failed(error, status, attempts)
-        return Outcome(packed, None, status, attempts)
+        return Outcome(analyzed.packed, None, status, attempts, analyzed.kept)
 
-    async def _analyze(self, body: Body) -> bytes:
-        if not self._options.dedupe:
-            return await self._in_pool(body)
+    async def _analyze(self, body: Body) -> Analyzed:
+        if not self._options.dedupe and self._keeping is None:
+            return await self._in_pool(body, b"")
         if body.data is not None:
-            key = sha256_digest(body.data)
+            digest = sha256_digest(body.data)
         else:
-            key = await asyncio.to_thread(sha256_digest, body.view())
-        answer = await self._images.get(key, lambda: self._tried(body))
+            digest = await asyncio.to_thread(sha256_digest, body.view())
+        if not self._options.dedupe:
+            return await self._in_pool(body, digest)
+        answer = await self._images.get(digest, lambda: self._tried(body, digest))
         if isinstance(answer, ItemError):
             # A remembered one itself would keep the frames of everyone it is raised to.
             raise answer if answer.__traceback__ else copy.copy(answer)
         return answer
 
-    async def _tried(self, body: Body) -> bytes | ItemError:
+    async def _tried(self, body: Body, digest: bytes) -> Analyzed | ItemError:
         try:
-            return await self._in_pool(body)
+            return await self._in_pool(body, digest)
         except ItemError as error:
             return error
 
-    async def _in_pool(self, body: Body) -> bytes:
+    async def _in_pool(self, body: Body, digest: bytes) -> Analyzed:
         header = probe(body.view())
         check(header, self._limits)
         payload: bytes | Body = body if body.data is None else body.data
         future = self._pool.submit(
             payload, Task(header, self._options.wanted), need_bytes=header.decode_bytes
         )
-        return await self._landing.wait(future)
+        answer = await self._landing.wait(future)
+        if isinstance(answer, bytes):
+            return Analyzed(answer)
+        if self._keeping is None:
+            return Analyzed(answer.packed)
+        return await self._keeping.keep(body, digest, answer)
 
     def _failed(self, error: Exception, status: int | None = None, attempts: int = 0) -> Outcome:
         if not isinstance(error, ItemError):
@@ -206,8 +223,8 @@ class Pipeline:
         return Outcome(None, failure, status or error.http_status, attempts or error.attempts)
 
 
-def _kept(result: Result) -> Outcome:
-    return Outcome(result.packed, None, result.http_status, result.attempts)
+def _again(result: Result, kept: Kept | None) -> Outcome:
+    return Outcome(result.packed, None, result.http_status, result.attempts, kept)
 
 
 def _redirected(download: Download, url: str) -> bool:
@@ -231,9 +248,9 @@ def _without_traceback(outcome: Outcome) -> Outcome:
     return outcome._replace(failure=replace(outcome.failure, traceback=None))
 
 
-def _bare(answer: bytes | ItemError) -> bytes | ItemError:
+def _bare(answer: Analyzed | ItemError) -> Analyzed | ItemError:
     """Copy an error without where it arose, which would hold all that was at hand there."""
-    if isinstance(answer, bytes):
+    if isinstance(answer, Analyzed):
         return answer
     error = copy.copy(answer)
     error.__dict__.pop("__notes__", None)

@@ -25,11 +25,12 @@ from pixmill.record import Failure, Item, Record, Summarizer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pixmill.analysis import Task
+    from pixmill.analysis import Greyed, Task
     from pixmill.batch.pipeline import Outcome, Pipeline
 
 IDLE_S = 0.5
 _MOST_COLORS = 256
+_KEPT_BYTES = 500  # a digest and the names of two blobs
 _PRELOAD = ("pixmill.batch.warm",)
 _PRELOAD_CLUSTERS = ("pixmill.analysis.warm",)
 
@@ -97,7 +98,7 @@ class Run:
     def __enter__(self) -> Self:
         # The pool first: its fork server imports the kernels while this process imports the HTTP
         # client.
-        self._pool: Pool[Task, bytes] = Pool(
+        self._pool: Pool[Task, bytes | Greyed] = Pool(
             self._options.analyze,
             workers=self._options.workers,
             item_timeout_s=self._options.decode_timeout_s,
@@ -145,7 +146,8 @@ class Run:
             self._loop.call_soon_threadsafe(self._window.leave, len(rows), n_bytes)  # type: ignore[union-attr]
 
     def _weight(self, item: Item) -> int:
-        return weight(item) + 400 + packed_bytes(self._options.wanted)
+        kept = _KEPT_BYTES if self._options.keeper is not None else 0
+        return weight(item) + 400 + packed_bytes(self._options.wanted) + kept
 
     def _record(self, item: Item, outcome: Outcome) -> Record:
         analysis, failure = None, outcome.failure
@@ -164,6 +166,7 @@ class Run:
             attempts=outcome.attempts,
             extra=item.extra,
             match=matcher(analysis.clusters or ()) if matcher and analysis else None,
+            kept=outcome.kept,
         )
 
     def _serve(self) -> None:

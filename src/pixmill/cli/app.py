@@ -14,6 +14,7 @@ from pixmill.cli.colors import colors
 from pixmill.cli.demo import demo
 from pixmill.cli.doctor import doctor
 from pixmill.cli.ending import EXIT_FATAL, EXIT_INTERRUPTED, ended_by_errors
+from pixmill.cli.ingest import ingest
 from pixmill.cli.keys import keys
 from pixmill.cli.match import match
 from pixmill.cli.migrate import migrate
@@ -52,6 +53,7 @@ app = typer.Typer(
 )
 app.command()(colors)
 app.command()(match)
+app.command()(ingest)
 app.command()(serve)
 app.command()(demo)
 app.command()(doctor)

@@ -24,6 +24,10 @@ def _match(*names: str, say: str, **more: Any) -> Any:
     return _flag("Match", *names, say=say, **more)
 
 
+def _archive(*names: str, say: str, **more: Any) -> Any:
+    return _flag("Archive", *names, say=say, **more)
+
+
 def _list(*names: str, say: str, **more: Any) -> Any:
     return _flag("List", *names, say=say, **more)
 
@@ -131,6 +135,52 @@ MaxDistance = Annotated[
         metavar="D",
         say="Tolerance [default: srgb 0.2, lab 10, oklab 0.1, ciede2000 10]",
     ),
+]
+
+IngestInputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="INPUT",
+        help="Lists (.txt .csv .tsv .jsonl .parquet, .gz), - (standard input), images, folders.",
+        show_default=False,
+    ),
+]
+IngestOutput = Annotated[
+    str | None,
+    _table(
+        "-o",
+        "--output",
+        metavar="OUTPUT",
+        say="Table of what came: .csv, .jsonl, .parquet, or - [default: INPUT-ingest.csv]",
+    ),
+]
+ArchiveColors = Annotated[
+    int,
+    _archive("-n", "--number-of-colors", min=1, max=256, metavar="N",
+             say="Most common colors kept of each image, 1 to 256 [default: 5]"),
+]  # fmt: skip
+ArchiveUrl = Annotated[
+    str | None,
+    _archive("--archive", metavar="URL", say="Database of the images [default: the catalog]"),
+]
+Blobs = Annotated[
+    Path | None,
+    _archive("--blobs", metavar="DIR", say="Folder of the files [default: blobs beside the data]"),
+]
+NoOriginals = Annotated[
+    bool, _archive("--no-originals", switch=True, say="Keep grey images alone.")
+]
+Source = Annotated[
+    str | None,
+    _archive("--source", metavar="NAME", say="Who the images are from [default: URL or path]"),
+]
+Keep = Annotated[
+    float | None,
+    _archive("--keep", metavar="DAYS", say="Drop images that last came longer ago."),
+]
+Watch = Annotated[
+    Path | None,
+    _archive("--watch", metavar="DIR", say="Take in what is put into this folder, until stopped."),
 ]
 
 UrlColumn = Annotated[

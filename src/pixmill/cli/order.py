@@ -9,24 +9,47 @@ from pixmill.analysis import Wanted
 from pixmill.cli.flags import Alpha
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pixmill.batch.job import Stage
+    from pixmill.batch.options import Keeper
     from pixmill.batch.sink.rows import Product
     from pixmill.matching import Matcher
 
-_ENDINGS = {"colors": "-colors", "clusters": "-colors", "match": "-match"}
+_ENDINGS = {
+    "colors": "-colors",
+    "clusters": "-colors",
+    "match": "-match",
+    "arrival": "-ingest",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ingest:
+    """What takes images into an archive, beside the table that tells of it.
+
+    `spool` is where large grey images are written first, `identity` what bears on the table.
+    """
+
+    keeper: Keeper
+    stage: Stage
+    spool: Path
+    identity: dict[str, object]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
     """The flags of the command that are no settings.
 
-    `product` is what the table tells of each image; a match needs a `matcher`. With `json` rows are
-    JSON where no name of an output says otherwise.
+    `product` is what the table tells of each image; a match needs a `matcher`, an arrival needs
+    `ingest`. With `json` rows are JSON where no name of an output says otherwise.
     """
 
     inputs: tuple[str, ...]
     output: str | None = None
     product: Product = "colors"
     matcher: Matcher | None = None
+    ingest: Ingest | None = None
     json: bool = False
     n: int = 3
     counts: bool = False
@@ -50,4 +73,7 @@ class Order:
             return Wanted(n=0, md5=md5, summarizer="kmeans", k=self.n)
         if self.matcher is not None:
             return Wanted(n=0, md5=md5, summarizer=self.matcher.summarizer)
+        if self.ingest is not None:
+            spool = str(self.ingest.spool)
+            return Wanted(n=self.n, alpha=self.alpha, summarizer="kmeans", grey=spool)
         return Wanted(n=self.n, alpha=self.alpha, md5=md5)

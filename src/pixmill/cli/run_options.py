@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pixmill.analysis import analyze_greyed, analyze_packed
 from pixmill.batch.memory import PARQUET_BYTES, most_workers
 from pixmill.batch.options import RunOptions
 from pixmill.imaging.probe import Limits
@@ -12,10 +13,14 @@ if TYPE_CHECKING:
     from pixmill.cli.order import Order
     from pixmill.settings import Settings
 
+# What the parent adds where it keeps images: the database's library, and small greys in its hands.
+INGEST_BYTES = 96 * 2**20
+
 
 def run_options(order: Order, settings: Settings, *, wants_md5: bool) -> RunOptions:
     """Translate names; a number of workers that nobody asked for is cut to what memory allows."""
     reserved = PARQUET_BYTES * any(map(_is_parquet, (order.output or "", *order.inputs)))
+    reserved += INGEST_BYTES * (order.ingest is not None)
     workers = settings.workers
     if "workers" not in settings.model_fields_set:
         workers = min(workers, most_workers(settings.memory, reserved))
@@ -44,6 +49,8 @@ def run_options(order: Order, settings: Settings, *, wants_md5: bool) -> RunOpti
         cache=settings.cache,
         cache_max_bytes=settings.cache_max_bytes,
         tracebacks=order.verbosity > 1,
+        analyze=analyze_greyed if order.ingest else analyze_packed,
+        keeper=order.ingest.keeper if order.ingest else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""One order to one table: what `colors` and `match` do with a list.
+"""One order to one table: what `colors`, `match` and `ingest` do with a list.
 
 Owns the way from an order and the settings to a job, and what is told of it on standard error. What
 the flags are is the commands' matter.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 def carry_out(order: Order, settings: Settings, *, retry_failed: bool) -> Report:
     """Run the job of an order and tell of it on standard error."""
-    from pixmill.batch.job import run_job, run_stream  # noqa: PLC0415  help and usage errors need none of it
+    from pixmill.batch.job import is_finished, run_job, run_stream  # noqa: PLC0415  help and usage errors need none of it
     from pixmill.batch.retry import retry_job  # noqa: PLC0415
 
     refuse_names(order)
@@ -45,6 +46,9 @@ def carry_out(order: Order, settings: Settings, *, retry_failed: bool) -> Report
                 report = run_stream(job, stream, watcher, json=order.json)
         elif retry_failed:
             report = retry_job(job, watcher)
+        elif order.ingest is not None and is_finished(job.output):
+            # What was taken in may be looked for again: it is no table that would be lost.
+            report = run_job(replace(job, overwrite=True), watcher)
         else:
             report = run_job(job, watcher)
     _tell(voice, job, report)
@@ -88,6 +92,7 @@ def _job(order: Order, settings: Settings) -> Job:
         run=run_options(order, settings, wants_md5=_has_md5(order, output)),
         bearing=_bearing(order, settings),
         overwrite=order.overwrite,
+        stage=order.ingest.stage if order.ingest else None,
     )
 
 
@@ -110,6 +115,7 @@ def _bearing(order: Order, settings: Settings) -> dict[str, Any]:
         "max side": settings.max_side,
         "max bytes": settings.max_bytes,
         **(order.matcher.identity() if order.matcher else {}),
+        **(order.ingest.identity if order.ingest else {}),
     }
 
 

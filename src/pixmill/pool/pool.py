@@ -88,8 +88,8 @@ class Pool(Generic[A, R]):
         once; its bytes must not change until the future is done, nor may those of a buffer.
         `need_bytes` is what decoding is expected to take.
 
-        The future ends with the function's result, with the ItemError it raised, or with
-        OutOfMemory, DecoderTimeout, DecoderCrashed or InternalError (any other exception; the
+        The future ends with the function's result, with the ItemError or RunError it raised, or
+        with OutOfMemory, DecoderTimeout, DecoderCrashed or InternalError (any other exception; the
         worker's traceback is a note). RunError: the pool can not go on.
 
         Raises TooManyPixels at once if `need_bytes` exceeds the budget, whatever else is going on;

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pixmill.errors import InternalError, ItemError, OutOfMemory
+from pixmill.errors import InternalError, ItemError, OutOfMemory, RunError
 from pixmill.pool.memory import Allowance
 from pixmill.pool.wire import ORDER_BYTES, Frame, Kind, Order
 
@@ -128,7 +128,7 @@ def _call(function: Function, view: memoryview, argument: bytes, number: int) ->
     try:
         result = function(view, pickle.loads(argument))  # noqa: S301 - from our own parent
         return Frame(Kind.RESULT, number, body=pickle.dumps(result, pickle.HIGHEST_PROTOCOL))
-    except ItemError as error:
+    except (ItemError, RunError) as error:
         return _failure(number, error)
     except MemoryError:
         return None
@@ -136,7 +136,7 @@ def _call(function: Function, view: memoryview, argument: bytes, number: int) ->
         return _failure(number, _internal(error))
 
 
-def _failure(number: int, error: ItemError) -> Frame:
+def _failure(number: int, error: ItemError | RunError) -> Frame:
     if error.__cause__ is not None:  # pickling drops the cause
         error.add_note(f"caused by {type(error.__cause__).__name__}: {error.__cause__}")
     try:

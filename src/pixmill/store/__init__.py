@@ -1,9 +1,12 @@
-"""What is kept between commands: keys, sessions and palettes.
+"""What is kept between commands: keys, sessions and palettes, and the archive of images.
 
-`catalog` has the ports and their types, `opening` the choice of an adapter by a URL's scheme. What
-an adapter needs is imported when it is chosen, so importing this package is cheap.
+`catalog`, `archive` and `blobs` have the ports and their types, `opening` the choice of an adapter
+by a URL's scheme. What an adapter needs is imported when it is chosen, so importing this package is
+cheap.
 """
 
+from pixmill.store.archive import Archive
+from pixmill.store.blobs import BlobStore
 from pixmill.store.catalog import (
     DEFAULT_SCOPES,
     MUST_BE_NEW,
@@ -12,16 +15,24 @@ from pixmill.store.catalog import (
     Key,
     PaletteInfo,
 )
-from pixmill.store.opening import catalog_stands, migrate_catalog, open_catalog
+from pixmill.store.opening import (
+    catalog_stands,
+    migrate_catalog,
+    open_archive,
+    open_catalog,
+)
 
 __all__ = [
     "DEFAULT_SCOPES",
     "MUST_BE_NEW",
     "SCOPES",
+    "Archive",
+    "BlobStore",
     "Catalog",
     "Key",
     "PaletteInfo",
     "catalog_stands",
     "migrate_catalog",
+    "open_archive",
     "open_catalog",
 ]

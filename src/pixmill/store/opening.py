@@ -1,4 +1,4 @@
-"""Opening the catalog: where it lies and which adapter it has.
+"""Opening catalog and archive: where they lie and which adapter they have.
 
 Owns the URL's reading, the folder of the embedded catalog and the sentence for a missing extra. A
 catalog is embedded where it is an SQLite file in the data folder: only such a one, or an empty one,
@@ -19,9 +19,11 @@ from pixmill.errors import MissingExtra, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pixmill.store.archive import Archive
     from pixmill.store.catalog import Catalog
 
 _FILE = "catalog.sqlite"
+_BLOBS = "blobs"
 _SCHEME = "sqlite:///"
 _LIBRARIES = {"sqlalchemy", "alembic"}
 
@@ -52,6 +54,27 @@ def open_catalog(
         from pixmill.store.sql.catalog import open_sqlite  # noqa: PLC0415  this adapter's extra
 
         return open_sqlite(place.path, embedded=place.embedded, clock=clock)
+
+
+def open_archive(
+    url: str | None,
+    catalog_url: str | None,
+    blobs: Path | None,
+    data: Path,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+) -> Archive:
+    """Open the archive at `url`, by default in the catalog's database with files in a folder.
+
+    That folder is `blobs`, by default `blobs` in the folder `data`. Raises as `open_catalog` does.
+    """
+    place = _locate(url or catalog_url, data)
+    with _explained_imports():
+        from pixmill.store.local import LocalBlobs  # noqa: PLC0415
+        from pixmill.store.sql.catalog import open_sqlite_archive  # noqa: PLC0415
+
+        files = LocalBlobs(blobs or data / _BLOBS)
+        return open_sqlite_archive(place.path, files, embedded=place.embedded, clock=clock)
 
 
 def migrate_catalog(url: str | None, data: Path) -> tuple[str | None, str]:

@@ -58,6 +58,7 @@ _OWN_COLUMNS: dict[str, list[tuple[str, pa.DataType]]] = {
     "colors": [("colors", pa.list_(_COLOR)), ("pixels", pa.int64())],
     "clusters": [("clusters", pa.list_(_CLUSTER))],
     "match": [("match", _MATCH), ("clusters", pa.list_(_CLUSTER))],
+    "arrival": [("arrival", pa.string())],
 }
 
 

@@ -1,4 +1,4 @@
-"""What a table tells of an image: its exact colors, its clusters, or its match with a palette.
+"""What a table tells of an image: exact colors, clusters, its match, what the archive did with it.
 
 Owns the values between a row's beginning, which says what became of the URL, and its end, the kept
 columns. Both of these, and how values become text, are in `rows`.
@@ -14,29 +14,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pixmill.batch.sink.rows import TableOptions
-    from pixmill.record import Analysis, Cluster, Match
+    from pixmill.record import Analysis, Cluster, Match, Record
 
 NO_COLORS = ("#000000", "#000BAD", "#000000")
 """Stands for an image without a visible pixel, see the pixel contract."""
 
 _FACTS = ("width", "height", "format", "bytes", "md5")
-_OWN = {"colors": ("colors", "pixels"), "clusters": ("clusters",), "match": ("match", "clusters")}
+_OWN = {
+    "colors": ("colors", "pixels"),
+    "clusters": ("clusters",),
+    "match": ("match", "clusters"),
+    "arrival": ("arrival",),
+}
 
 
 def csv_names(options: TableOptions) -> list[str]:
     """Name the columns between the URL and the kept ones."""
     if options.product == "match":
         return ["color", "hex", "distance"]
+    if options.product == "arrival":
+        return ["md5", "arrival"]
     names = [f"color_{i}" for i in range(1, options.n + 1)]
     if options.counts:
         names += [f"count_{i}" for i in range(1, options.n + 1)]
     return names
 
 
-def csv_values(analysis: Analysis, match: Match | None, options: TableOptions) -> list[str]:
+def csv_values(record: Record, analysis: Analysis, options: TableOptions) -> list[str]:
     """Give the fields between the URL and the kept columns; only names of colors need quoting."""
     if options.product == "match":
-        return _match_values(match)
+        return _match_values(record.match)
+    if options.product == "arrival":
+        return [analysis.md5 or "", record.arrival or ""]
     if options.product == "clusters":
         return padded_hexes(analysis.clusters or (), options.n)
     fields = [color.hex for color in analysis.colors]
@@ -59,25 +68,29 @@ def padded_hexes(clusters: Iterable[Cluster], n: int) -> list[str]:
     return [hexes[0]] * (n - len(hexes)) + hexes
 
 
-def measured(
-    analysis: Analysis | None, match: Match | None, options: TableOptions
-) -> dict[str, object]:
+def measured(record: Record, options: TableOptions) -> dict[str, object]:
     """Give the values of a JSONL row by their names, all None for a failed record."""
+    analysis = record.analysis
     if analysis is None:
         return dict.fromkeys((*_OWN[options.product], *_FACTS))
-    if options.product == "colors":
-        own = _exact(analysis)
-    else:
-        own = {"clusters": clusters_as_json(analysis.clusters or ())}
-        if options.product == "match":
-            own = {"match": match_as_json(match) if match else None, **own}
-    return own | {
+    return _own(record, analysis, options) | {
         "width": analysis.width,
         "height": analysis.height,
         "format": analysis.format,
         "bytes": analysis.bytes,
         "md5": analysis.md5,
     }
+
+
+def _own(record: Record, analysis: Analysis, options: TableOptions) -> dict[str, object]:
+    if options.product == "colors":
+        return _exact(analysis)
+    if options.product == "arrival":
+        return {"arrival": record.arrival}
+    clusters: dict[str, object] = {"clusters": clusters_as_json(analysis.clusters or ())}
+    if options.product == "clusters":
+        return clusters
+    return {"match": match_as_json(record.match) if record.match else None, **clusters}
 
 
 def _exact(analysis: Analysis) -> dict[str, object]:

@@ -15,7 +15,7 @@ from pixmill.batch.sink.products import csv_names, csv_values, measured
 if TYPE_CHECKING:
     from pixmill.record import Record
 
-Product = Literal["colors", "clusters", "match"]
+Product = Literal["colors", "clusters", "match", "arrival"]
 
 ERRORS_HEADER = "line,url,code,http_status,attempts,message\n"
 
@@ -26,10 +26,10 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class TableOptions:
     """What bears on the bytes of a table.
 
-    `product` is what a table tells of its images: exact colors, clusters, or the match with a
-    palette. `n` colors or clusters a row; `counts` adds the pixel counts of exact colors, `header`
-    the first row (both CSV only); `keep_columns` are the names of the input's columns that every
-    record carries in `extra`.
+    `product` is what a table tells of its images: exact colors, clusters, the match with a palette,
+    or what became of it in the archive. `n` colors or clusters a row; `counts` adds the pixel
+    counts of exact colors, `header` the first row (both CSV only); `keep_columns` are the names of
+    the input's columns that every record carries in `extra`.
     """
 
     n: int = 3
@@ -60,7 +60,7 @@ def csv_row(record: Record, options: TableOptions) -> str:
     """Write `url,…[,kept values]`, or nothing for a failed record."""
     if record.analysis is None:
         return ""
-    values = csv_values(record.analysis, record.match, options)
+    values = csv_values(record, record.analysis, options)
     if options.product == "match":
         values = list(map(csv_field, values))
     fields = [csv_field(record.url), *values]
@@ -102,7 +102,7 @@ def json_row(record: Record, options: TableOptions) -> str:
             "http_status": record.http_status,
             "attempts": record.attempts,
             "message": None if failure is None else failure.message,
-            **measured(record.analysis, record.match, options),
+            **measured(record, options),
             "extra": dict(record.extra),
         }
     )

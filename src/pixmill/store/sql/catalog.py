@@ -1,10 +1,11 @@
-"""The catalog over SQLAlchemy: its ports brought together, opened and migrated."""
+"""Catalog and archive over SQLAlchemy: their ports brought together, opened and migrated."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
 from pixmill.store.opening import utc_now
+from pixmill.store.sql.archive import SqlArchive
 from pixmill.store.sql.database import Database
 from pixmill.store.sql.keys import SqlKeys
 from pixmill.store.sql.palettes import SqlPalettes
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
     from types import TracebackType
+
+    from pixmill.store.blobs import BlobStore
 
 
 class SqlCatalog:
@@ -49,6 +52,14 @@ def open_sqlite(path: Path, *, embedded: bool, clock: Callable[[], datetime]) ->
     """Open the file, which is made where it is missing; `embedded` ones are migrated unasked."""
     database, _ = _opened(path, clock, embedded=embedded, unasked=embedded)
     return SqlCatalog(database)
+
+
+def open_sqlite_archive(
+    path: Path, blobs: BlobStore, *, embedded: bool, clock: Callable[[], datetime]
+) -> SqlArchive:
+    """Open the archive in the file of a catalog, which is treated as by `open_sqlite`."""
+    database, _ = _opened(path, clock, embedded=embedded, unasked=embedded)
+    return SqlArchive(database, blobs)
 
 
 def migrate_sqlite(path: Path, *, embedded: bool) -> tuple[str | None, str]:

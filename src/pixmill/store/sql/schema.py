@@ -19,13 +19,14 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
 )
 from sqlalchemy.types import TypeDecorator
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
-REVISION = "0002"  # the newest of the migrations, known here so that opening need not ask Alembic
+REVISION = "0003"  # the newest of the migrations, known here so that opening need not ask Alembic
 VERSION_TABLE = "pixmill_version"
 
 KEYS_COUNTER = "keys"
@@ -100,4 +101,61 @@ palettes = Table(
     Column("entries", Integer, nullable=False),
     Column("changed_at", UtcTime, nullable=False),
     Column("document", LargeBinary, nullable=False),  # last: what is asked often lies before it
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("md5", String(32), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("format", String(20), nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("colors", Text, nullable=False),  # JSON: [hex, count, share] of each
+    Column("color", String(7)),
+    Column("original", String(300)),
+    Column("grey", String(300), nullable=False),
+    Column("origin", LargeBinary(16), nullable=False),  # the key of the capture that brought it
+    Column("inserted_at", UtcTime, nullable=False),
+    Column("arrived_at", UtcTime, nullable=False),
+)
+Index("images_newest", images.c.inserted_at, images.c.md5)
+Index("images_arrived", images.c.arrived_at)
+
+# SQLite counts up only what it calls INTEGER.
+_COUNTED = BigInteger().with_variant(Integer, "sqlite")
+
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("id", _COUNTED, primary_key=True),
+    Column("key", LargeBinary(16), nullable=False),
+    Column("arrived_at", UtcTime, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("reference", String(100), nullable=False),
+    Column("md5", String(32)),  # of no image any more where that was deleted
+    Column("result", String(10), nullable=False),
+    Column("code", String(40)),
+)
+Index("arrivals_key", arrivals.c.key, unique=True)
+Index("arrivals_of_image", arrivals.c.md5, arrivals.c.id)
+Index("arrivals_of_code", arrivals.c.code, arrivals.c.id)
+Index("arrivals_arrived", arrivals.c.arrived_at)
+
+minutes = Table(
+    "minutes",
+    metadata,
+    Column("minute", UtcTime, primary_key=True),
+    Column("success", BigInteger, nullable=False),
+    Column("fail", BigInteger, nullable=False),
+    Column("duplicate", BigInteger, nullable=False),
+)
+
+minute_codes = Table(
+    "minute_codes",
+    metadata,
+    Column("minute", UtcTime, primary_key=True),
+    Column("code", String(40), primary_key=True),
+    Column("fails", BigInteger, nullable=False),
 )

@@ -1,0 +1,70 @@
+"""An analyzed image's bytes into blobs, before any row of the archive names them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixmill.record import Kept
+from pixmill.store.archive import BlobNames, Image
+from pixmill.store.blobs import GREYS, ORIGINALS, blob_name
+from pixmill.store.opening import utc_now
+
+if TYPE_CHECKING:
+    from pixmill.record import Analysis
+    from pixmill.store.archive import Archive
+
+# Of the names that browsers and file managers know; other formats are named as they are.
+_ENDINGS = {"jpeg": "jpg", "tiff": "tif"}
+
+
+class ArchiveKeeper:
+    """Puts originals, if `originals` are wanted, and greys into the blobs of an archive."""
+
+    def __init__(self, archive: Archive, *, originals: bool) -> None:
+        self._archive = archive
+        self._originals = originals
+
+    def keep(self, file: memoryview, sha256: str, image: Analysis, grey: bytes | str) -> Kept:
+        """Put an image's bytes, unless the archive has them; a `grey` that is a path is moved."""
+        content = grey if isinstance(grey, bytes) else Path(grey)
+        try:
+            if self._archive.known([image.md5 or ""]):
+                return Kept(sha256)
+            return self._put(file, sha256, image, content)
+        finally:
+            if isinstance(content, Path):
+                with suppress(OSError):
+                    content.unlink(missing_ok=True)
+
+    def _put(self, file: memoryview, sha256: str, image: Analysis, grey: bytes | Path) -> Kept:
+        now, blobs, md5 = utc_now(), self._archive.blobs, image.md5 or ""
+        names = Kept(sha256, None, blob_name(GREYS, md5, "png", now))
+        if self._originals:
+            ending = _ENDINGS.get(image.format, image.format)
+            names = names._replace(original=blob_name(ORIGINALS, md5, ending, now))
+            blobs.put(names.original or "", file)
+        blobs.put(names.grey or "", grey)
+        return names
+
+    def known(self, md5: str) -> Kept | None:
+        """Tell whether the archive has an image."""
+        found = self._archive.known([md5])
+        return Kept(found[md5]) if md5 in found else None
+
+
+def image_of(analysis: Analysis, kept: Kept) -> Image:
+    """Make the row of an image from what was computed and kept of it."""
+    clusters = analysis.clusters or ()
+    return Image(
+        md5=analysis.md5 or "",
+        sha256=kept.sha256,
+        bytes=analysis.bytes,
+        format=analysis.format,
+        width=analysis.width,
+        height=analysis.height,
+        colors=analysis.colors,
+        color=clusters[0].hex if clusters else None,
+        blobs=BlobNames(kept.original, kept.grey) if kept.grey else None,
+    )

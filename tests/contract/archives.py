@@ -1,0 +1,51 @@
+"""What the tests of archives share: images that need no decoder, and captures of them."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from pixmill.record import Color
+from pixmill.store.archive import BlobNames, Capture, Image
+from pixmill.store.blobs import GREYS, ORIGINALS, blob_name
+from pixmill.store.opening import utc_now
+
+if TYPE_CHECKING:
+    from pixmill.store import Archive
+
+RED = Color((255, 0, 0), "#FF0000", 4, 1.0)
+
+
+def image(number: int = 1, *, blobs: BlobNames | None = None, **facts: object) -> Image:
+    """An image of which the bytes are nowhere yet; equal numbers make the same image."""
+    values = {
+        "md5": f"{number:032x}", "sha256": f"{number:064x}", "bytes": 70, "format": "png",
+        "width": 3, "height": 2, "colors": (RED,), "color": "#FF0000", **facts,
+    }  # fmt: skip
+    return Image(**values, blobs=blobs)  # type: ignore[arg-type]
+
+
+def put_blobs(archive: Archive, md5: str, *, original: bytes | None = b"original") -> BlobNames:
+    """Put some bytes for an image."""
+    grey = blob_name(GREYS, md5, "png", utc_now())
+    archive.blobs.put(grey, b"grey")
+    if original is None:
+        return BlobNames(None, grey)
+    name = blob_name(ORIGINALS, md5, "png", utc_now())
+    archive.blobs.put(name, original)
+    return BlobNames(name, grey)
+
+
+def capture(one: Image | None = None, *, key: bytes | None = None, **facts: object) -> Capture:
+    """A capture with a key that no other has."""
+    values = {"source": "camera", **facts}
+    return Capture(key=key or secrets.token_bytes(16), image=one, **values)  # type: ignore[arg-type]
+
+
+def new_image(archive: Archive, number: int = 1, **facts: object) -> Image:
+    """Put an image into the archive, its bytes too."""
+    one = image(number, **facts)
+    one = image(number, blobs=put_blobs(archive, one.md5), **facts)
+    (outcome,) = archive.add([capture(one)])
+    assert outcome.result == "success"
+    return one
