@@ -148,7 +148,7 @@ def order_of(urls: Path, output: str, workers: int, *more: str) -> list[str]:
     return ["colors", str(urls), "-o", output, "--counts", f"--workers={workers}", *LOOPBACK, *more]
 
 
-@cases(*ENDINGS)
+@cases("jsonl")
 def test_a_killed_run_ends_with_the_same_bytes(
     origin: Origin, tmp_path: Path, ending: str, size: Size
 ) -> None:
@@ -195,7 +195,7 @@ def cacheable(number: int, body: bytes) -> Reply:
     return reply
 
 
-@cases("jsonl")
+@cases("csv")
 def test_a_killed_run_with_a_cache_ends_with_the_same_bytes_and_the_cache_whole(
     origin: Origin, tmp_path: Path, ending: str, size: Size
 ) -> None:

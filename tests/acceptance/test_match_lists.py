@@ -204,7 +204,10 @@ def many(origin: Origin, folder: Path, lines: int) -> None:
     listed(folder, urls)
 
 
-@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    "ending",
+    ["csv", *(pytest.param(each, marks=pytest.mark.soak) for each in ("jsonl", "parquet"))],
+)
 def test_a_killed_run_ends_with_the_same_bytes_and_the_same_exit(
     origin: Origin, tmp_path: Path, ending: str
 ) -> None:

@@ -68,7 +68,7 @@ def no_sync(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_sync")
-@pytest.mark.parametrize("commit_every", [1, 7])
+@pytest.mark.parametrize("commit_every", [pytest.param(1, marks=pytest.mark.soak), 7])
 def test_killed_at_every_step_and_again_while_resuming_gives_the_same_bytes(
     tmp_path, killer, ending, commit_every
 ):

@@ -139,9 +139,19 @@ def goes_on_from(states: list[dict[str, bytes]], attempt: Callable[[Path], objec
         yield number, sorted(state), files(folder)
 
 
+EVERY = pytest.mark.parametrize(
+    "every",
+    [
+        pytest.param(6, id="some moments"),
+        pytest.param(1, id="all moments", marks=[pytest.mark.soak, pytest.mark.timeout(600)]),
+    ],
+)
+
+
+@EVERY
 @pytest.mark.usefixtures("every_commit")
 def test_a_job_killed_at_any_moment_ends_with_the_same_bytes(
-    tmp_path: Path, paths: Path, moments: Moments
+    tmp_path: Path, paths: Path, moments: Moments, every: int
 ) -> None:
     """Among the moments are those around each commit, each checkpoint and each rename."""
 
@@ -155,13 +165,14 @@ def test_a_job_killed_at_any_moment_ends_with_the_same_bytes(
     expected = files(whole)
     assert set(expected) == {"o.csv", "o-errors.csv"}
     assert len(states) > 3 * PICTURES
-    for number, names, found in goes_on_from(states, attempt, tmp_path):
+    for number, names, found in goes_on_from(states[::every], attempt, tmp_path):
         assert found == expected, (number, names)
 
 
+@EVERY
 @pytest.mark.usefixtures("every_commit")
 def test_a_retry_killed_at_any_moment_ends_with_the_same_bytes(
-    tmp_path: Path, paths: Path, moments: Moments
+    tmp_path: Path, paths: Path, moments: Moments, every: int
 ) -> None:
     """It ends as if the mended picture had been there from the beginning."""
 
@@ -178,7 +189,7 @@ def test_a_retry_killed_at_any_moment_ends_with_the_same_bytes(
         attempt(again)
     assert b"2.png" in files(whole)["o-errors.csv"]
     assert len(states) > 3 * PICTURES
-    for number, names, found in goes_on_from(states, attempt, tmp_path):
+    for number, names, found in goes_on_from(states[::every], attempt, tmp_path):
         assert found == files(whole), (number, names)
 
 

@@ -11,7 +11,6 @@ from pixmill.cli.ending import (
     EXIT_SOME_MISSED,
     ended_by_errors,
 )
-from pixmill.cli.few import match_few
 from pixmill.cli.order import Order
 from pixmill.cli.refusals import is_url
 from pixmill.cli.tables import carry_out
@@ -101,6 +100,7 @@ def match(
 
 def _answer(order: Order, settings: Settings, *, retry_failed: bool) -> Report:
     from pixmill.batch.source import is_image_file  # noqa: PLC0415
+    from pixmill.cli.few import match_few  # noqa: PLC0415  no other command should wait for it
 
     urls = [name for name in order.inputs if is_url(name)]
     rest = [name for name in order.inputs if name and not is_url(name)]
