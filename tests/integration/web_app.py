@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from pixmill.settings import load_settings
-from pixmill.store import SCOPES, open_catalog
+from pixmill.store import SCOPES, open_archive, open_catalog
 from pixmill.web.access import Log
 from pixmill.web.app import create_app
 from pixmill.web.metrics import Metrics
@@ -53,8 +53,11 @@ async def running(folder: Path, **flags: object) -> AsyncIterator[Running]:
     """Run the app over a data folder in `folder`, with settings as flags."""
     settings = load_settings(data=folder / "data", **flags)
     written, metrics = io.StringIO(), Metrics()
-    with open_catalog(None, settings.data) as catalog:
-        app = create_app(settings, catalog, Log("json", written), metrics)
+    with (
+        open_catalog(None, settings.data) as catalog,
+        open_archive(None, None, None, settings.data) as archive,
+    ):
+        app = create_app(settings, catalog, archive, Log("json", written), metrics)
         _, text = catalog.keys.add("all", SCOPES)
         async with (
             app.router.lifespan_context(app),

@@ -20,7 +20,8 @@ RENAMED = {
 }
 TOLD_TO_OTHERS = {
     "log_format", "data", "catalog", "host", "port", "trusted_proxies", "bootstrap_key_file",
-    "key_rate", "address_rate", "sign_in_rate", "waiting", "answers_bytes",
+    "key_rate", "address_rate", "sign_in_rate", "waiting", "answers_bytes", "archive", "blobs",
+    "originals", "keep", "public_read",
 }  # fmt: skip
 IN_LIMITS = {"max_pixels", "max_side"}
 CHANGED = {

@@ -8,7 +8,6 @@ finished: it tells a later run that nothing is left to do, or that the input has
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import asdict, dataclass, field
 from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -28,11 +27,11 @@ State = Literal["running", "publishing", "finished"]
 class Checkpoint:
     """How far an output is.
 
-    `run` names the run that began it, and those that go on from it, as no other is named. `source`
-    is the input's identity and `options` what bears on the output, both JSON values;
+    `source` is the input's identity and `options` what bears on the output, both JSON values;
     `line` and `position` are of the last item whose row is durable (0 before the first); `sink` is
     the sink's own state; `ok` and `failed` count rows, `missed` those of `ok` without a match.
-    `publishing`: all rows are written, files are being renamed.
+    `publishing`: all rows are written, files are being renamed. `run` is the name that rows go
+    through the job's stage by, empty without one.
     """
 
     source: dict[str, Any] | None
@@ -44,7 +43,7 @@ class Checkpoint:
     ok: int = 0
     missed: int = 0
     failed: dict[str, int] = field(default_factory=dict)
-    run: str = field(default_factory=lambda: secrets.token_hex(8))
+    run: str = ""
 
     def save(self, path: Path) -> None:
         """Write durably; afterwards the old or the new checkpoint stands, never a part of one."""

@@ -115,7 +115,7 @@ def run_job(job: Job, watcher: Watcher) -> Report:
         begun = None if job.overwrite else resumable(job, Checkpoint.load(path))
         if begun is not None and begun.state == "finished":
             return _report(begun, did_nothing=True)
-        checkpoint = begun or Checkpoint(job.source.identity(), job.bearing)
+        checkpoint = begun or _begun(job)
         rest = _Rest(job.source, checkpoint)
         run = Run(rest, job.run)  # refuses bad options before a checkpoint holds on to them
         if begun is None:
@@ -130,6 +130,12 @@ def run_job(job: Job, watcher: Watcher) -> Report:
                 checkpoint.save(path)
             publish(job, checkpoint, sink)
             return _report(checkpoint, progress=progress)
+
+
+def _begun(job: Job) -> Checkpoint:
+    """Begin, under a name that no other run has if there is a stage that asks for it."""
+    name = secrets.token_hex(8) if job.stage else ""
+    return Checkpoint(job.source.identity(), job.bearing, run=name)
 
 
 def _report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pixmill.cli import flags as f
@@ -74,7 +75,7 @@ def ingest(
     )
     with ended_by_errors(settings.log_format):
         if not inputs:
-            raise UsageError("name an INPUT")
+            raise UsageError("name an INPUT: a list, an image, a folder, or - for standard input")
         from pixmill.store import open_archive  # noqa: PLC0415  help needs none of it
 
         where = (settings.archive, settings.catalog, settings.blobs, settings.data)
@@ -98,6 +99,8 @@ def ingest(
             if settings.cache is None:
                 settings = settings.model_copy(update={"cache": settings.data / "cache"})
             report = carry_out(order, settings, retry_failed=retry_failed)
+            if settings.keep is not None and report.complete:
+                opened.forget(datetime.now(UTC) - timedelta(days=settings.keep))
     if not report.complete:
         raise SystemExit(EXIT_INTERRUPTED)
     if strict and report.failed:

@@ -17,6 +17,7 @@ from pixmill.store import catalog_stands
 from pixmill.web.armor import Armor
 from pixmill.web.auth import Credentials
 from pixmill.web.bodies import MULTIPART_BYTES, BodyLimits
+from pixmill.web.depot import Depot
 from pixmill.web.engine import Engine
 from pixmill.web.errors import ApiError, error_response, overloaded
 from pixmill.web.gate import Gate
@@ -24,7 +25,17 @@ from pixmill.web.openapi import describe
 from pixmill.web.pages import STATIC_FOLDER, Assets, Pages
 from pixmill.web.proxies import TrustedProxies
 from pixmill.web.quotas import Quotas
-from pixmill.web.routes import colors, console, health, match, palettes, sign_in
+from pixmill.web.routes import (
+    colors,
+    console,
+    gallery,
+    health,
+    images,
+    match,
+    monitoring,
+    palettes,
+    sign_in,
+)
 from pixmill.web.services import Services
 from pixmill.web.shelf import Shelf
 from pixmill.web.words import refusal_of
@@ -36,19 +47,22 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from pixmill.settings import Settings
-    from pixmill.store import Catalog
+    from pixmill.store import Archive, Catalog
     from pixmill.web.access import Log
     from pixmill.web.metrics import Metrics
 
-_SUBJECTS = (match, colors, palettes, console, sign_in, health)
+_SUBJECTS = (match, colors, palettes, images, monitoring, console, gallery, sign_in, health)
 _UPLOADS = (
-    "/colours/match", "/colors/match", "/colors/top", "/colors/dominant", "/console/look"
+    "/colours/match", "/colors/match", "/colors/top", "/colors/dominant", "/console/look",
+    "/images",
 )  # fmt: skip
 _PALETTE_BYTES = 16 * 2**20  # some 150,000 colors
 _RETRY_AFTER_S = 10
 
 
-def create_app(settings: Settings, catalog: Catalog, log: Log, metrics: Metrics) -> FastAPI:
+def create_app(
+    settings: Settings, catalog: Catalog, archive: Archive, log: Log, metrics: Metrics
+) -> FastAPI:
     """Make the app; its pool and fetcher live from startup to shutdown."""
     credentials, quotas = Credentials(catalog), Quotas(settings)
     upload_bytes = settings.max_bytes + MULTIPART_BYTES
@@ -63,6 +77,7 @@ def create_app(settings: Settings, catalog: Catalog, log: Log, metrics: Metrics)
                 catalog=catalog,
                 catalog_stands=partial(catalog_stands, settings.catalog, settings.data),
                 credentials=credentials,
+                depot=Depot(archive, engine, settings),
                 engine=engine,
                 metrics=metrics,
                 pages=Pages(),
@@ -80,7 +95,9 @@ def create_app(settings: Settings, catalog: Catalog, log: Log, metrics: Metrics)
         middleware=[
             Middleware(TrustedProxies, networks=settings.trusted_proxies),
             Middleware(Armor, log=log, limits=limits, metrics=metrics),
-            Middleware(Gate, credentials=credentials, quotas=quotas),
+            Middleware(
+                Gate, credentials=credentials, quotas=quotas, public_read=settings.public_read
+            ),
         ],
         exception_handlers={
             ItemError: _answer_item_error,

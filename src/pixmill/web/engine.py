@@ -26,7 +26,7 @@ from pixmill.web.answers import Answers
 from pixmill.web.errors import overloaded
 from pixmill.web.presence import while_there
 from pixmill.web.services import key_of
-from pixmill.web.uploads import read_upload
+from pixmill.web.uploads import Upload, read_upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -134,6 +134,37 @@ class Engine:
             work = self._from_body(key, body, wanted, await _digest(body))
             return unpack(await while_there(request, work))
 
+    @asynccontextmanager
+    async def uploaded(self, request: Request) -> AsyncIterator[Upload]:
+        """Give the image that a request carries, with the form's fields; raises as `of_upload`."""
+        self.analyses.check(key_of(request))
+        upload = await read_upload(request, self._fetcher.new_writer())
+        with upload.body:
+            yield upload
+
+    @asynccontextmanager
+    async def downloaded(self, request: Request, url: str) -> AsyncIterator[Body]:
+        """Give what is at a URL, whatever was there before; raises as `at_url`."""
+        with self._counted_if_failed():
+            download = await while_there(request, self._download(key_of(request), url))
+        with download.body as body:
+            yield body
+
+    async def _download(self, key: str, url: str) -> Download:
+        async with self.downloads.turn(key):
+            with self._metrics.timed("fetching"):
+                return await self._fetcher.fetch(url)
+
+    async def greyed(self, request: Request, body: Body, wanted: Wanted) -> tuple[bytes, Timed]:
+        """Analyze an image with its grey version; give the SHA-256 of the file beside it."""
+        with self._counted():
+            digest = await _digest(body)
+            return digest, await while_there(request, self._greyed(key_of(request), body, wanted))
+
+    async def _greyed(self, key: str, body: Body, wanted: Wanted) -> Timed:
+        async with self.analyses.turn(key):
+            return await self._timed(body, wanted)
+
     async def _from_url(self, key: str, url: str, wanted: Wanted, known: Known | None) -> bytes:
         async with self.downloads.turn(key):
             with self._metrics.timed("fetching"):
@@ -175,6 +206,9 @@ class Engine:
         return packed
 
     async def _compute(self, body: Body, wanted: Wanted) -> bytes:
+        return (await self._timed(body, wanted)).packed
+
+    async def _timed(self, body: Body, wanted: Wanted) -> Timed:
         header = await _probed(body)
         check(header, self._limits)
         payload: bytes | Body = body if body.data is None else body.data
@@ -184,7 +218,7 @@ class Engine:
         self._metrics.stage_took("waiting", max(0.0, elapsed_s - timed.decode_s - timed.compute_s))
         self._metrics.stage_took("decoding", timed.decode_s)
         self._metrics.stage_took("computing", timed.compute_s)
-        return timed.packed
+        return timed
 
     async def _analyzed(self, payload: bytes | Body, task: Task) -> Timed:
         """Have a process analyze an image when its turn comes."""
@@ -205,12 +239,17 @@ class Engine:
     @contextmanager
     def _counted(self) -> Iterator[None]:
         """Count how one image ends."""
+        with self._counted_if_failed():
+            yield
+        self._metrics.item("ok")
+
+    @contextmanager
+    def _counted_if_failed(self) -> Iterator[None]:
         try:
             yield
         except ItemError as error:
             self._metrics.item(error.code)
             raise
-        self._metrics.item("ok")
 
 
 def _fetch_options(settings: Settings, plan: MemoryPlan) -> FetchOptions:

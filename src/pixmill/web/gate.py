@@ -31,6 +31,7 @@ CSRF_HEADER = "x-csrf-token"
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/sign-in", "/sign-in/link"})
 _OPEN_FOLDER = "/static/"  # what the sign-in page is drawn with
 _RETRY_AFTER_S = 10
+_PUBLIC_PATH, _PUBLIC_FOLDER = "/monitoring", "/image/"  # where `public_read` is set
 _PROBES = frozenset({"/healthz", "/readyz"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 # These check the token themselves, which their forms send as a field.
@@ -40,10 +41,13 @@ _FORMS = frozenset({"/sign-out"})
 class Gate:
     """ASGI middleware; what it raises is answered by `armor.Armor` around it."""
 
-    def __init__(self, app: ASGIApp, credentials: Credentials, quotas: Quotas) -> None:
+    def __init__(
+        self, app: ASGIApp, credentials: Credentials, quotas: Quotas, *, public_read: bool = False
+    ) -> None:
         self._app = app
         self._credentials = credentials
         self._quotas = quotas
+        self._public_read = public_read
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or raise ApiError 401, 403 or 429."""
@@ -56,18 +60,24 @@ class Gate:
         path = scope["path"]
         if path not in OPEN_PATHS:
             caller = await self._caller(headers, address)
-            if caller is None:
+            if caller is not None:
+                scope["state"][CALLER] = caller
+                scope["state"][KEY_NAME] = caller.key.name
+                quota = self._quotas.spend("key", caller.key.prefix)
+                _check_form_token(scope, headers, caller)
+            elif not self._is_public(scope):
                 await self._turn_away(scope, headers, receive, send)
                 return
-            scope["state"][CALLER] = caller
-            scope["state"][KEY_NAME] = caller.key.name
-            quota = self._quotas.spend("key", caller.key.prefix)
-            _check_form_token(scope, headers, caller)
         try:
             await self._app(scope, receive, _with_quota(send, quota))
         except ApiError as error:  # `Armor` answers, which knows of no quota
             error.headers = {**quota.headers(), **error.headers}
             raise
+
+    def _is_public(self, scope: Scope) -> bool:
+        path = scope["path"]
+        is_open = path == _PUBLIC_PATH or path.startswith(_PUBLIC_FOLDER)
+        return self._public_read and is_open and scope["method"] in _SAFE
 
     async def _caller(self, headers: Headers, address: str) -> Caller | None:
         authorization = headers.get("authorization")

@@ -16,6 +16,8 @@ from pixmill.color.difference import METRICS
 from pixmill.color.palette import MAX_ENTRIES, MAX_NAME_CHARS
 from pixmill.color.palette_files import FORMATS
 from pixmill.record import Summarizer
+from pixmill.web.openapi_images import SCHEMAS as IMAGE_SCHEMAS
+from pixmill.web.openapi_images import WORD
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -31,10 +33,11 @@ _SENTENCES = {
     403: "The key's scopes do not suffice",
     404: "Nothing there, or no color within the tolerance",
     408: "The request came too slowly",
-    409: "What stands there is not what was expected",
+    409: "The archive has another file with this MD5",
     412: "What stands there is not what was expected",
     413: "The request is too large",
     415: "Not a form of upload that is read",
+    416: "The file has no such range",
     429: "Too many requests; Retry-After tells when to come back",
     503: "Too much is going on; Retry-After tells when to come back",
 }
@@ -170,6 +173,12 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "n": {"type": "integer", "minimum": 1, "maximum": 256},
     "alpha": {"type": "string", "enum": list(get_args(Alpha)), "default": "visible"},
     "format": {"type": "string", "enum": list(FORMATS), "default": "json"},
+    "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+    "cursor": {"type": "string", "pattern": "^[0-9]{1,12}-[0-9a-f]{32}$"},
+    "minutes": {"type": "integer", "minimum": 1, "maximum": 10_080, "default": 60},
+    "from": {"type": "string", "format": "date-time"},
+    "source": WORD,
+    "reference": WORD,
 }
 
 _OTHER_SPELLINGS = {"color_space", "summarizer"}
@@ -230,7 +239,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
             for parameter in operation.get("parameters", ()):
                 _describe_parameter(parameter)
     components = document.setdefault("components", {})
-    components["schemas"] = _SCHEMAS
+    components["schemas"] = _SCHEMAS | IMAGE_SCHEMAS
     components["securitySchemes"] = {
         "basic": {"type": "http", "scheme": "basic", "description": "`name:key`"},
         "bearer": {"type": "http", "scheme": "bearer", "description": "the key"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, Request
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pixmill.store import Catalog
     from pixmill.web.auth import Caller, Credentials
+    from pixmill.web.depot import Depot
     from pixmill.web.engine import Engine
     from pixmill.web.metrics import Metrics
     from pixmill.web.pages import Pages
@@ -32,6 +33,7 @@ class Services:
     catalog: Catalog
     catalog_stands: Callable[[], bool]
     credentials: Credentials
+    depot: Depot
     engine: Engine
     metrics: Metrics
     pages: Pages
@@ -54,14 +56,27 @@ def key_of(request: Request) -> str:
     return caller_of(request).key.prefix
 
 
-def needs(*scopes: str) -> Callable[[Request], Awaitable[None]]:
-    """Make a dependency that refuses keys with none of the scopes by ApiError 403."""
+def needs(*scopes: str, visitors: bool = False) -> Callable[[Request], Awaitable[None]]:
+    """Make a dependency that refuses keys with none of the scopes by ApiError 403.
+
+    With `visitors` whoever has no key may pass, if the gate let one in.
+    """
 
     async def check(request: Request) -> None:
+        if visitors and CALLER not in request.scope["state"]:
+            return
         if not caller_of(request).key.scopes & {*scopes, "admin"}:
             raise ApiError(403, "forbidden", f"This key has not the scope {' or '.join(scopes)}")
 
     return check
+
+
+def visitor_of(request: Request) -> dict[str, Any]:
+    """Tell a page whose key it is shown to; empty for a visitor without one."""
+    caller = request.scope["state"].get(CALLER)
+    if caller is None:
+        return {"csrf_token": "", "key_name": ""}
+    return {"csrf_token": caller.csrf_token, "key_name": caller.key.name}
 
 
 Parts = Annotated[Services, Depends(services_of)]

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from pixmill.errors import OutputError
-from pixmill.store import SCOPES, open_catalog
+from pixmill.store import SCOPES, open_archive, open_catalog
 from pixmill.web.access import Log
 from pixmill.web.app import create_app
 from pixmill.web.key_file import KeyFile
@@ -32,11 +32,13 @@ def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
     """
     metrics, log = Metrics(), Log(settings.log_format)
     with open_catalog(settings.catalog, settings.data) as catalog, ExitStack() as stack:
+        where = (settings.archive, settings.catalog, settings.blobs, settings.data)
+        archive = stack.enter_context(open_archive(*where))
         file: KeyFile | None = None
         if settings.bootstrap_key_file is not None and not catalog.keys.all():
             # Before there is a first key, since there never is another first one.
             file = stack.enter_context(closing(KeyFile(settings.bootstrap_key_file)))
-        app = create_app(settings, catalog, log, metrics)
+        app = create_app(settings, catalog, archive, log, metrics)
         server = Server(app, settings=settings, log=log, metrics=metrics)
 
         def introduce() -> None:

@@ -1,0 +1,184 @@
+"""Images of requests into the archive, and greys out of it.
+
+Owns what happens between the engine, which analyzes, and the archive, which is asked in threads.
+An image that could not be had is a capture too, with its code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from pixmill.analysis import Wanted, unpack
+from pixmill.errors import ItemError, Md5Collision
+from pixmill.ingest.keeper import ArchiveKeeper, image_of
+from pixmill.store.archive import KEY_BYTES, Capture
+from pixmill.web.errors import ApiError, overloaded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.requests import Request
+
+    from pixmill.analysis.timing import Timed
+    from pixmill.fetch.body import Body
+    from pixmill.settings import Settings
+    from pixmill.store import Archive
+    from pixmill.store.archive import Image, Outcome
+    from pixmill.web.engine import Engine
+    from pixmill.web.uploads import Upload
+
+ARCHIVE_COLORS = 5
+_BELIEVED_S = 2.0
+_ENTRY_BYTES = 400
+_RETRY_AFTER_S = 1
+
+
+class Sender(NamedTuple):
+    """Who an image is said to be from, and their own word for it."""
+
+    source: str
+    reference: str = ""
+
+
+class Taken(NamedTuple):
+    """What became of an image: its MD5, and whether it was new."""
+
+    md5: str
+    is_new: bool
+
+
+class Grey(NamedTuple):
+    """A grey image whole, and the digest of the file that it is of."""
+
+    png: bytes
+    sha256: str
+
+
+class Depot:
+    """For the tasks of one event loop; raises OutputError where the archive can not be used."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        engine: Engine,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.archive = archive
+        self._engine = engine
+        self._keeper = ArchiveKeeper(archive, originals=settings.originals)
+        self._clock = clock
+        self._greys: OrderedDict[str, tuple[float, Grey]] = OrderedDict()
+        self._most_bytes, self._bytes = settings.answers_bytes // 2, 0
+
+    async def take_upload(self, request: Request, sender_of: Callable[[Upload], Sender]) -> Taken:
+        """Take the image that a request carries; `sender_of` may refuse what came with it.
+
+        Raises as `Engine.uploaded` and `take` do.
+        """
+        async with self._engine.uploaded(request) as upload:
+            sender = sender_of(upload)
+            async with self._failures_kept(sender):
+                done = await self._engine.greyed(request, upload.body, self._wanted())
+            return await self._store(upload.body, *done, sender)
+
+    async def take_url(self, request: Request, url: str, sender: Sender) -> Taken:
+        """Download and take an image. Raises ItemError where there is none to be had."""
+        async with self._failures_kept(sender), self._engine.downloaded(request, url) as body:
+            done = await self._engine.greyed(request, body, self._wanted())
+            return await self._store(body, *done, sender)
+
+    def _wanted(self) -> Wanted:
+        spool = str(self.archive.blobs.spool)
+        return Wanted(n=ARCHIVE_COLORS, summarizer="kmeans", grey=spool)
+
+    @asynccontextmanager
+    async def _failures_kept(self, sender: Sender) -> AsyncIterator[None]:
+        """Keep an image that fails as a capture that failed."""
+        try:
+            yield
+        except ItemError as error:
+            await asyncio.to_thread(self.archive.add, [_capture(sender, code=error.code)])
+            raise
+
+    async def _store(self, body: Body, digest: bytes, timed: Timed, sender: Sender) -> Taken:
+        # One call for all of it, so that a client that leaves now leaves nothing half done.
+        return await asyncio.to_thread(self._keep_and_add, body.view(), digest.hex(), timed, sender)
+
+    def _keep_and_add(self, file: memoryview, sha256: str, timed: Timed, sender: Sender) -> Taken:
+        analysis = unpack(timed.packed)
+        kept = self._keeper.keep(file, sha256, analysis, timed.grey or b"")
+        image = image_of(analysis, kept)
+        (outcome,) = self.archive.add([_capture(sender, image=image)])
+        return _taken(image.md5, outcome)
+
+    async def grey(self, md5: str) -> Grey | None:
+        """Read a grey image; None where there is none.
+
+        What is in memory is believed for two seconds, then it is looked whether the image stands.
+        """
+        known = self._greys.get(md5)
+        if known is not None and self._clock() < known[0]:
+            return known[1]
+        grey = await asyncio.to_thread(self._read_grey, md5)
+        self._forget(md5)
+        if grey is not None:
+            self._remember(md5, grey)
+        return grey
+
+    def _read_grey(self, md5: str) -> Grey | None:
+        stored = self.archive.find(md5)
+        names = stored.image.blobs if stored else None
+        if stored is None or names is None:
+            return None
+        known = self._greys.get(md5)
+        if known is not None and known[1].sha256 == stored.image.sha256:
+            return known[1]
+        blob = self.archive.blobs.open(names.grey)
+        if blob is None:
+            return None
+        with blob:
+            return Grey(blob.read(0, blob.size), stored.image.sha256)
+
+    def _remember(self, md5: str, grey: Grey) -> None:
+        size = len(grey.png) + _ENTRY_BYTES
+        if size > self._most_bytes // 4:
+            return
+        self._greys[md5] = (self._clock() + _BELIEVED_S, grey)
+        self._bytes += size
+        while self._bytes > self._most_bytes:
+            self._forget(next(iter(self._greys)))
+
+    def _forget(self, md5: str) -> None:
+        known = self._greys.pop(md5, None)
+        if known is not None:
+            self._bytes -= len(known[1].png) + _ENTRY_BYTES
+
+    async def delete(self, md5: str) -> bool:
+        """Drop an image and its files; False where there is none."""
+        self._forget(md5)
+        return await asyncio.to_thread(self.archive.delete, md5)
+
+
+def _taken(md5: str, outcome: Outcome) -> Taken:
+    if outcome.result == "absent":
+        sentence = "The image was deleted while it came; send it again"
+        raise overloaded(sentence, retry_after_s=_RETRY_AFTER_S)
+    if outcome.code == Md5Collision.code:
+        raise ApiError(409, Md5Collision.code, "The archive has another file with this MD5")
+    return Taken(md5, outcome.result == "success")
+
+
+def _capture(sender: Sender, *, image: Image | None = None, code: str | None = None) -> Capture:
+    return Capture(
+        key=secrets.token_bytes(KEY_BYTES),
+        source=sender.source,
+        reference=sender.reference,
+        image=image,
+        code=code,
+    )
