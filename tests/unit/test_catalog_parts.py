@@ -62,7 +62,7 @@ def test_the_tables_can_be_made_in_postgresql():
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("postgresql://me:hidden@host/db", "not with 'postgresql'"),
+        ("mysql://me:hidden@host/db", "not with 'mysql'"),
         ("mongodb://host/db", "not with 'mongodb'"),
         ("/var/lib/catalog.sqlite", "not with a text without a scheme"),
         ("", "not with a text without a scheme"),
@@ -110,7 +110,7 @@ try:
 except MissingExtra as error:
     print(error)
 """
-    sentence = "the catalog of keys and palettes needs an extra: pip install 'pixmill[server]'\n"
+    sentence = "the catalog of keys, palettes and images needs an extra: pip install 'pixmill[server]'\n"
     assert python(program, tmp_path, "sqlalchemy") == sentence
     assert python(program, tmp_path, "alembic") == sentence
 

@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 _FILE = "catalog.sqlite"
 _BLOBS = "blobs"
 _SCHEME = "sqlite:///"
-_LIBRARIES = {"sqlalchemy", "alembic"}
+_SERVER_SCHEMES = ("postgresql://", "postgres://")
+_EXTRAS = {"sqlalchemy": "server", "alembic": "server", "psycopg": "postgres"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    path: Path
-    embedded: bool
+class Place:
+    """Where a catalog lies: in the SQLite file `path`, or on the `server` that a URL names."""
+
+    path: Path | None
+    embedded: bool = False
+    server: str = ""
 
 
 def utc_now() -> datetime:
@@ -42,7 +46,7 @@ def utc_now() -> datetime:
 def open_catalog(
     url: str | None, data: Path, *, clock: Callable[[], datetime] = utc_now
 ) -> Catalog:
-    """Open the catalog at `url`, by default `catalog.sqlite` in the folder `data`.
+    """Open the catalog at `url` (SQLite, PostgreSQL), by default `catalog.sqlite` in `data`.
 
     The folder and the file are made where they are missing, for their owner alone. UsageError for a
     URL of no known scheme, MissingExtra without SQLAlchemy, OutputError for what can not be used:
@@ -51,9 +55,9 @@ def open_catalog(
     """
     place = _locate(url, data)
     with _explained_imports():
-        from pixmill.store.sql.catalog import open_sqlite  # noqa: PLC0415  this adapter's extra
+        from pixmill.store.sql.catalog import open_catalog_at  # noqa: PLC0415  the adapter's extra
 
-        return open_sqlite(place.path, embedded=place.embedded, clock=clock)
+        return open_catalog_at(place, clock)
 
 
 def open_archive(
@@ -71,10 +75,9 @@ def open_archive(
     place = _locate(url or catalog_url, data)
     with _explained_imports():
         from pixmill.store.local import LocalBlobs  # noqa: PLC0415
-        from pixmill.store.sql.catalog import open_sqlite_archive  # noqa: PLC0415
+        from pixmill.store.sql.catalog import open_archive_at  # noqa: PLC0415
 
-        files = LocalBlobs(blobs or data / _BLOBS)
-        return open_sqlite_archive(place.path, files, embedded=place.embedded, clock=clock)
+        return open_archive_at(place, LocalBlobs(blobs or data / _BLOBS), clock)
 
 
 def migrate_catalog(url: str | None, data: Path) -> tuple[str | None, str]:
@@ -84,9 +87,9 @@ def migrate_catalog(url: str | None, data: Path) -> tuple[str | None, str]:
     """
     place = _locate(url, data)
     with _explained_imports():
-        from pixmill.store.sql.catalog import migrate_sqlite  # noqa: PLC0415
+        from pixmill.store.sql.catalog import migrate_at  # noqa: PLC0415
 
-        return migrate_sqlite(place.path, embedded=place.embedded)
+        return migrate_at(place)
 
 
 def catalog_stands(url: str | None, data: Path) -> bool:
@@ -95,25 +98,31 @@ def catalog_stands(url: str | None, data: Path) -> bool:
     Needs no extra. UsageError for a URL of no known scheme.
     """
     path = _locate(url, data).path
+    if path is None:  # a server's: asking it makes nothing
+        return True
     try:
         return path.exists()
     except (OSError, ValueError):  # not for us to see: opening it tells why
         return True
 
 
-def _locate(url: str | None, data: Path) -> _Place:
+def _locate(url: str | None, data: Path) -> Place:
     if url is None:
-        return _Place((data / _FILE).absolute(), embedded=True)
+        return Place((data / _FILE).absolute(), embedded=True)
+    if url.startswith(_SERVER_SCHEMES):
+        return Place(None, server=url.replace("postgres://", "postgresql://", 1))
     scheme, colon, _ = url.partition(":")
     if not url.startswith(_SCHEME):
         # No more than the scheme is told: a URL may hold a password.
         shown = f"{scheme[:40]!a}" if colon else "a text without a scheme"
-        raise UsageError(f"the catalog's URL begins with {_SCHEME}, not with {shown}")
+        raise UsageError(
+            f"the catalog's URL begins with {_SCHEME} or postgresql://, not with {shown}"
+        )
     name = unquote(url.removeprefix(_SCHEME), errors="surrogateescape")
     if name in {"", ":memory:"} or "?" in url or "\0" in name:
         raise UsageError(f"the catalog's URL names a file: {_SCHEME}/folder/{_FILE}")
     path = Path(name).absolute()
-    return _Place(path, embedded=path.parent == data.absolute())
+    return Place(path, embedded=path.parent == data.absolute())
 
 
 @contextlib.contextmanager
@@ -121,6 +130,7 @@ def _explained_imports() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _LIBRARIES:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        raise MissingExtra("the catalog of keys and palettes", "server") from error
+        raise MissingExtra("the catalog of keys, palettes and images", extra) from error

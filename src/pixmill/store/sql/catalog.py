@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from pixmill.store.opening import utc_now
+from pixmill.store.sql import postgres
 from pixmill.store.sql.archive import SqlArchive
 from pixmill.store.sql.database import Database
 from pixmill.store.sql.keys import SqlKeys
@@ -17,10 +18,10 @@ from pixmill.store.sql.sqlite import make_engine, make_file, use_write_ahead_log
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-    from pathlib import Path
     from types import TracebackType
 
     from pixmill.store.blobs import BlobStore
+    from pixmill.store.opening import Place
 
 
 class SqlCatalog:
@@ -48,36 +49,39 @@ class SqlCatalog:
         self.close()
 
 
-def open_sqlite(path: Path, *, embedded: bool, clock: Callable[[], datetime]) -> SqlCatalog:
-    """Open the file, which is made where it is missing; `embedded` ones are migrated unasked."""
-    database, _ = _opened(path, clock, embedded=embedded, unasked=embedded)
-    return SqlCatalog(database)
+def open_catalog_at(place: Place, clock: Callable[[], datetime]) -> SqlCatalog:
+    """Open a catalog; an embedded one is migrated unasked."""
+    return SqlCatalog(_opened(place, clock, unasked=place.embedded)[0])
 
 
-def open_sqlite_archive(
-    path: Path, blobs: BlobStore, *, embedded: bool, clock: Callable[[], datetime]
-) -> SqlArchive:
-    """Open the archive in the file of a catalog, which is treated as by `open_sqlite`."""
-    database, _ = _opened(path, clock, embedded=embedded, unasked=embedded)
-    return SqlArchive(database, blobs)
+def open_archive_at(place: Place, blobs: BlobStore, clock: Callable[[], datetime]) -> SqlArchive:
+    """Open the archive in the database of a catalog, which is treated as by `open_catalog_at`."""
+    return SqlArchive(_opened(place, clock, unasked=place.embedded)[0], blobs)
 
 
-def migrate_sqlite(path: Path, *, embedded: bool) -> tuple[str | None, str]:
-    """Migrate the file, whosever it is, and return its revision before and after."""
-    database, before = _opened(path, utc_now, embedded=embedded, unasked=True)
+def migrate_at(place: Place) -> tuple[str | None, str]:
+    """Migrate a catalog, whosever it is, and return its revision before and after."""
+    database, before = _opened(place, utc_now, unasked=True)
     database.close()
     return before, REVISION
 
 
 def _opened(
-    path: Path, clock: Callable[[], datetime], *, embedded: bool, unasked: bool
+    place: Place, clock: Callable[[], datetime], *, unasked: bool
 ) -> tuple[Database, str | None]:
-    make_file(path, with_folder=embedded)
-    database = Database(make_engine(path), str(path), clock)
+    database = _connected(place, clock)
     try:
         before = bring_up(database, unasked=unasked)
-        use_write_ahead_log(path)
+        if place.path is not None:
+            use_write_ahead_log(place.path)
     except BaseException:
         database.close()
         raise
     return database, before
+
+
+def _connected(place: Place, clock: Callable[[], datetime]) -> Database:
+    if place.path is None:
+        return Database(postgres.make_engine(place.server), postgres.shown(place.server), clock)
+    make_file(place.path, with_folder=place.embedded)
+    return Database(make_engine(place.path), str(place.path), clock)

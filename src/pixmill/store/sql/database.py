@@ -29,6 +29,9 @@ class Database:
 
     def __init__(self, engine: Engine, shown: str, clock: Callable[[], datetime]) -> None:
         self._engine = engine
+        self._reader = engine
+        if engine.dialect.name == "postgresql":  # whose default shows each query another state
+            self._reader = engine.execution_options(isolation_level="REPEATABLE READ")
         self._writer = engine.execution_options(**{WRITES: True})
         self.shown = shown
         self.now = clock
@@ -36,7 +39,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One state of the database, whatever others write meanwhile."""
-        with self._explained(), self._engine.connect() as connection:
+        with self._explained(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager

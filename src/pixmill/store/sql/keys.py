@@ -114,7 +114,8 @@ def key_of(row: Any) -> Key:
 
 def _live(connection: Connection, name_or_prefix: str) -> Any:
     """Find the live key of this name, else the one of this prefix."""
-    if len(name_or_prefix) > 100 or not name_or_prefix.isascii():
+    plain = name_or_prefix.isascii() and name_or_prefix.isprintable()
+    if len(name_or_prefix) > 100 or not plain:
         return None
     for match in (keys.c.name == name_or_prefix, keys.c.prefix == prefix_in(name_or_prefix)):
         row = connection.execute(select(keys.c.id).where(LIVE, match)).first()

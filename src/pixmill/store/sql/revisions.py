@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import String, column, inspect, select, table
 
 from pixmill.errors import OutputError
+from pixmill.store.sql.postgres import lock_for_migration
 from pixmill.store.sql.schema import REVISION, VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def bring_up(database: Database, *, unasked: bool) -> str | None:
     if found == REVISION:
         return found
     with database.writing() as connection:
+        if connection.dialect.name == "postgresql":
+            lock_for_migration(connection)
         found = _revision(connection, database.shown)
         if found != REVISION:
             _check(found, database.shown, unasked=unasked)

@@ -1,0 +1,50 @@
+"""PostgreSQL: how its engine is made, and how one process at a time changes its tables.
+
+Owns everything that another database would do otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError
+
+from pixmill.errors import UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+_CONNECT_S = 10
+_MIGRATION_LOCK = 0x7069786D  # any number, the same for all versions
+_DRIVER = "postgresql+psycopg"
+
+
+def make_engine(url: str) -> Engine:
+    """Return an engine for a `postgresql://` URL; nothing is opened before its first use.
+
+    Raises UsageError for what is no URL.
+    """
+    return create_engine(
+        _parsed(url).set(drivername=_DRIVER),
+        pool_pre_ping=True,  # a connection that the server has closed costs no request
+        connect_args={"connect_timeout": _CONNECT_S, "application_name": "pixmill"},
+    )
+
+
+def shown(url: str) -> str:
+    """Give a URL as messages may tell it: without what is secret."""
+    parsed = _parsed(url)
+    return f"{parsed.get_backend_name()}://{parsed.host or ''}/{parsed.database or ''}"
+
+
+def lock_for_migration(connection: Connection) -> None:
+    """Wait until no other process migrates; held until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise UsageError("the catalog's URL is none: postgresql://USER@HOST/DATABASE") from error

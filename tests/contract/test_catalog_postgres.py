@@ -1,0 +1,64 @@
+"""The catalog on PostgreSQL: made where it is empty, left alone where it is another's."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from pixmill.errors import OutputError, UsageError
+from pixmill.store import catalog_stands, migrate_catalog, open_archive, open_catalog
+from tests.contract.catalogs import race
+
+
+def execute(url, text):
+    with psycopg.connect(url, autocommit=True) as connection:
+        return connection.execute(text)
+
+
+def test_an_empty_database_becomes_a_catalog_and_an_archive_unasked(postgres, tmp_path):
+    assert catalog_stands(postgres, tmp_path)
+    with open_catalog(postgres, tmp_path) as catalog:
+        catalog.keys.add("shop", ["read"])
+    with open_archive(None, postgres, None, tmp_path / "data") as archive:
+        assert archive.page(1) == []
+    assert migrate_catalog(postgres, tmp_path) == ("0003", "0003")
+    assert not (tmp_path / "data" / "catalog.sqlite").exists()
+
+
+def test_many_who_open_an_empty_database_at_once_all_find_a_catalog(postgres, tmp_path):
+    def attempt():
+        with open_catalog(postgres, tmp_path) as catalog:
+            return catalog.keys.count()
+
+    assert race(*[attempt] * 6) == [0] * 6
+
+
+def test_an_older_catalog_waits_for_migrate(postgres, tmp_path):
+    with open_catalog(postgres, tmp_path):
+        pass
+    for table in ("images", "arrivals", "minutes", "minute_codes"):
+        execute(postgres, f"DROP TABLE {table}")
+    execute(postgres, "UPDATE pixmill_version SET version_num = '0002'")
+    with pytest.raises(OutputError, match=r"of an older pixmill .*run `pixmill migrate`"):
+        open_catalog(postgres, tmp_path)
+    assert migrate_catalog(postgres, tmp_path) == ("0002", "0003")
+    open_catalog(postgres, tmp_path).close()
+
+
+def test_a_database_of_others_is_refused(postgres, tmp_path):
+    execute(postgres, "CREATE TABLE theirs (x integer)")
+    with pytest.raises(OutputError, match="was not made by pixmill"):
+        open_catalog(postgres, tmp_path)
+
+
+def test_a_server_that_does_not_answer_is_told_without_its_password(tmp_path):
+    url = "postgresql://me:hidden@127.0.0.1:9/catalog"
+    with pytest.raises(OutputError, match="can not be used") as caught:
+        open_catalog(url, tmp_path)
+    assert "hidden" not in str(caught.value)
+    assert "postgresql://127.0.0.1/catalog" in str(caught.value)
+
+
+def test_a_text_that_is_no_url_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="the catalog's URL is none"):
+        open_catalog("postgresql://me:hidden@[::1/x", tmp_path)
