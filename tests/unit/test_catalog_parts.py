@@ -110,7 +110,9 @@ try:
 except MissingExtra as error:
     print(error)
 """
-    sentence = "the catalog of keys, palettes and images needs an extra: pip install 'pixmill[server]'\n"
+    sentence = (
+        "the catalog of keys, palettes and images needs an extra: pip install 'pixmill[server]'\n"
+    )
     assert python(program, tmp_path, "sqlalchemy") == sentence
     assert python(program, tmp_path, "alembic") == sentence
 

@@ -7,7 +7,7 @@ from pixmill.settings import load_settings
 
 
 def migrate() -> None:
-    """Bring the catalog (keys, palettes, images) to this version's form; keep a copy of it before."""
+    """Bring the catalog to this version's form; keep a copy of it before."""
     from pixmill.store import migrate_catalog  # noqa: PLC0415  help needs none of it
 
     settings = load_settings()
