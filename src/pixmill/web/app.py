@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from pixmill.errors import ItemError, OutputError
+from pixmill.ingest.retention import forget_old_images
 from pixmill.store import catalog_stands
 from pixmill.web.armor import Armor
 from pixmill.web.auth import Credentials
@@ -84,7 +86,8 @@ def create_app(
                 quotas=quotas,
                 shelf=Shelf(catalog),
             )
-            yield
+            async with _retention(archive, settings, log):
+                yield
 
     app = FastAPI(
         docs_url=None,
@@ -111,6 +114,27 @@ def create_app(
         app.include_router(module.router)
     app.mount("/static", Assets(directory=STATIC_FOLDER), name="static")
     return app
+
+
+@asynccontextmanager
+async def _retention(archive: Archive, settings: Settings, log: Log) -> AsyncIterator[None]:
+    """Drop old images every hour, if there is a time that they are kept for."""
+    if settings.keep is None:
+        yield
+        return
+
+    def told(result: int | OutputError) -> None:
+        if isinstance(result, OutputError):
+            log.warning("retention failed", reason=str(result))
+        elif result:
+            log.info("retention", images=result)
+
+    task = asyncio.ensure_future(forget_old_images(archive, settings.keep, told))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def _answer_item_error(_: Request, error: Any) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -29,6 +30,8 @@ async def ready(parts: Parts) -> JSONResponse:
     missing = []
     if not await asyncio.to_thread(_has_catalog, parts):
         missing.append("catalog")
+    if not await asyncio.to_thread(_has_archive, parts):
+        missing.append("archive")
     if parts.engine.broken:
         missing.append("analysis processes")
     if missing:
@@ -45,6 +48,16 @@ def _has_catalog(parts: Services) -> bool:
     except OutputError:
         return False
     return parts.catalog_stands()
+
+
+def _has_archive(parts: Services) -> bool:
+    """Tell whether images can be asked for, and files be put where theirs are."""
+    archive = parts.depot.archive
+    try:
+        archive.page(1)
+        return os.access(archive.blobs.spool, os.W_OK)
+    except OutputError:
+        return False
 
 
 @router.get(

@@ -18,7 +18,7 @@ from pixmill.web.services import Parts, needs, visitor_of
 
 if TYPE_CHECKING:
     from pixmill.store import Archive
-    from pixmill.store.archive import Minute
+    from pixmill.store.archive import Arrival, Minute
 
 router = APIRouter(tags=["operation"])
 _DEFAULT_MINUTES, _MOST_MINUTES = 60, 10_080
@@ -108,6 +108,13 @@ def _total(minutes: list[Minute]) -> dict[str, int]:
     }
 
 
+def _example(arrival: Arrival) -> dict[str, Any]:
+    return {
+        **arrival._asdict(),
+        "is_url": arrival.source.startswith(("http://", "https://")),
+    }
+
+
 def _codes(archive: Archive, minutes: list[Minute]) -> list[dict[str, Any]]:
     """Add up the fails by code, commonest first, each with the latest that failed so."""
     counts: dict[str, int] = {}
@@ -118,10 +125,7 @@ def _codes(archive: Archive, minutes: list[Minute]) -> list[dict[str, Any]]:
         {
             "code": code,
             "count": count,
-            "examples": [
-                {"text": each.source, "is_url": each.source.startswith(("http://", "https://"))}
-                for each in archive.arrivals(_EXAMPLES, code=code)
-            ],
+            "examples": [_example(each) for each in archive.arrivals(_EXAMPLES, code=code)],
         }
         for code, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     ]
