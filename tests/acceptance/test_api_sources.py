@@ -167,7 +167,7 @@ def test_a_redirect_to_a_private_address_reaches_no_canary(
     flags = ("--allow-network", "127.0.0.3/32")
     with (
         o.Origin(host="127.0.0.3") as origin,
-        serving(tmp_path_factory.mktemp("one"), *flags, env=LIMITS, loopback=False) as service,
+        serving(tmp_path_factory.mktemp("one"), *flags, loopback=False) as service,
         service.client() as client,
     ):
         for number, location in enumerate(locations):

@@ -59,7 +59,7 @@ def test_records_come_in_order_with_their_colors(origin: Origin) -> None:
 def test_a_decoder_that_dies_hangs_or_hoards_costs_only_its_image(origin: Origin) -> None:
     widths = [4, 101, 4, 102, 4, 103, 4, 104, 4] * 3
     urls = [origin.serve(f"/{n}.png", plain((n, 0, 0), width)) for n, width in enumerate(widths)]
-    records = list(run(urls, options(analyze=treacherous, decode_timeout_s=3.0)))
+    records = list(run(urls, options(analyze=treacherous, decode_timeout_s=8.0)))
     codes = {101: "decoder_crashed", 102: "decoder_timeout", 103: "out_of_memory", 104: "internal"}
     assert [record.failure.code if record.failure else None for record in records] == [
         codes.get(width) for width in widths
