@@ -221,6 +221,12 @@ def test_a_wish_that_is_no_object_of_texts_is_refused(client, body):
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 
 
+def test_a_wish_may_not_be_as_large_as_an_image(client):
+    body = b'{"url": "http://127.0.0.1/", "source": "' + b"x" * 70_000 + b'"}'
+    answer = client.post("/images", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_many_bytes")
+
+
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [

@@ -62,6 +62,7 @@ def test_a_killed_ingest_ends_with_the_same_archive(request, origin, tmp_path, k
     rounds = 1 + unhurt
     assert killed.counts[:3] == (success, rounds * arrived - success, rounds * fail)
     assert killed.counts[3] == {code: rounds * number for code, number in codes.items()}
+    mend(tmp_path / "killed", places[1])
     if not unhurt:
         assert table(tmp_path / "killed") == table(tmp_path / "whole")
 
@@ -86,6 +87,16 @@ def look_at(folder: Path, env):
         named = {name for each in stored_images(archive) for name in each.image.blobs}
         assert named <= names_of(archive)
     return look(folder / "data", url)
+
+
+def mend(folder: Path, env) -> None:
+    """Afterwards no file is left without its row, and none of a row's is gone."""
+    done = run("doctor", "--store", "--mend", "--older-than", "0", cwd=folder, env=env)
+    assert done.returncode == 0, done.stderr
+    with open_archive(None, env.get("PIXMILL_CATALOG"), None, folder / "data") as archive:
+        named = {name for each in stored_images(archive) for name in each.image.blobs}
+        assert named == names_of(archive)
+        assert list(archive.blobs.spool.iterdir()) == []
 
 
 def table(folder: Path) -> tuple[bytes, bytes]:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pixmill import __version__
+from pixmill.cli.doctor_store import YOUNG_MINUTES, examine_store
+from pixmill.cli.ending import ended_by_errors
 from pixmill.cli.settings_table import settings_table
 from pixmill.cli.standard_output import write_lines
 from pixmill.cli.terminal import printable
@@ -47,11 +49,35 @@ def doctor(
     settings: Annotated[
         bool, typer.Option("--settings", help="Every setting, and where it comes from.")
     ] = False,
+    store: Annotated[
+        bool, typer.Option("--store", help="Whether the archive's rows and files belong together.")
+    ] = False,
+    mend: Annotated[
+        bool,
+        typer.Option("--mend", help="With --store: delete files without row, rows without file."),
+    ] = False,
+    older_than: Annotated[
+        float,
+        typer.Option(
+            "--older-than",
+            min=0,
+            metavar="MINUTES",
+            help="With --store: leave younger files alone.",
+        ),
+    ] = YOUNG_MINUTES,
 ) -> None:
     """Show versions, decoders, processors and limits; exit with 1 if something is amiss."""
     if settings:
         _print_settings(as_json=json)
         return
+    if mend and not store:
+        raise UsageError("--mend goes with --store")
+    if store:
+        with ended_by_errors():
+            whole = examine_store(
+                load_settings(), mending=mend, older_minutes=older_than, as_json=json
+            )
+        raise SystemExit(0 if whole else EXIT_TROUBLE)
     facts: dict[str, str] = {}
     troubles: list[str] = []
     for section in (_machine, _packages, _decoders, _kernel, _limits):

@@ -83,6 +83,9 @@ class BlobStore(Protocol):
     def all(self, folder: str) -> Iterator[BlobInfo]:
         """List the blobs of a folder (the first part of their names), in no order."""
 
+    def stale_files(self, before: datetime) -> Iterator[Path]:
+        """Give the files that were left unfinished before a time, for whoever deletes them."""
+
 
 def check_blob_name(name: str) -> None:
     """Raise UsageError unless it is a name: parts of plain characters, none with a leading dot."""

@@ -101,6 +101,10 @@ class MemoryBlobs:
             if name.startswith(folder + "/"):
                 yield BlobInfo(name, len(data), written_at)
 
+    def stale_files(self, before: datetime) -> Iterator[Path]:  # noqa: ARG002  the port's
+        """Nothing is ever left unfinished in memory."""
+        return iter(())
+
 
 class _Row(NamedTuple):
     stored: StoredImage

@@ -13,8 +13,9 @@ from fastapi.responses import JSONResponse, Response
 
 from pixmill.store.archive import Cursor
 from pixmill.web import asked
+from pixmill.web.bodies import SMALL_BYTES
 from pixmill.web.depot import Sender
-from pixmill.web.errors import ApiError, invalid_request
+from pixmill.web.errors import ApiError, invalid_request, too_many_bytes
 from pixmill.web.files import Facts, file_answer, not_modified
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_images import FILE, IMAGE_TO_KEEP, IMAGES, PARTS, STORED
@@ -83,7 +84,7 @@ async def _from_url(
     request: Request, depot: Depot, source: str | None, reference: str | None
 ) -> Taken:
     try:
-        wish = json.loads(await request.body())
+        wish = json.loads(await _small_body(request))
     except (ValueError, RecursionError) as error:
         raise invalid_request("The body is no JSON") from error
     if not isinstance(wish, dict) or not all(isinstance(wish.get(name, ""), str) for name in _WISH):
@@ -95,6 +96,16 @@ async def _from_url(
     named = source or wish.get("source")
     sender = _sender(named, reference or wish.get("reference"), url)
     return await depot.take_url(request, url, sender)
+
+
+async def _small_body(request: Request) -> bytes:
+    """Read a body that is no image: no more of it than a document of a few fields has."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > SMALL_BYTES:
+            raise too_many_bytes(SMALL_BYTES)
+    return body
 
 
 def _sender(source: str | None, reference: str | None, otherwise: str) -> Sender:
