@@ -162,7 +162,9 @@ class Settings(BaseSettings):
         "postgresql://USER@HOST/NAME (default: SQLite in the data folder)",
     )
     archive: str | None = Field(
-        None, description="database of the archive's images (default: the catalog)"
+        None,
+        description="database of the archive's images: as the catalog, or mongodb://HOST/NAME "
+        "(default: the catalog)",
     )
     blobs: Path | None = Field(
         None, description="folder of the archive's files (default: blobs in the data folder)"

@@ -60,13 +60,15 @@ def new_image(archive: Archive, number: int = 1, **facts: object) -> Image:
 
 
 # The adapters that every claim is held to; `memory` is the fake that ships.
-ARCHIVES = ["memory", "sqlite", "postgres"]
+ARCHIVES = ["memory", "sqlite", "postgres", "mongo"]
 
 
 def place_of(kind: str, request: pytest.FixtureRequest) -> tuple[str | None, str | None]:
     """The URLs of archive and catalog of an empty archive of this kind."""
     if kind == "postgres":
         return None, request.getfixturevalue("postgres")
+    if kind == "mongo":
+        return request.getfixturevalue("mongod"), None
     return None, None
 
 

@@ -26,7 +26,15 @@ _FILE = "catalog.sqlite"
 _BLOBS = "blobs"
 _SCHEME = "sqlite:///"
 _SERVER_SCHEMES = ("postgresql://", "postgres://")
-_EXTRAS = {"sqlalchemy": "server", "alembic": "server", "psycopg": "postgres"}
+_MONGO_SCHEMES = ("mongodb://", "mongodb+srv://")
+_EXTRAS = {
+    "sqlalchemy": "server",
+    "alembic": "server",
+    "psycopg": "postgres",
+    "pymongo": "mongo",
+    "gridfs": "mongo",
+    "bson": "mongo",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +78,14 @@ def open_archive(
 ) -> Archive:
     """Open the archive at `url`, by default in the catalog's database with files in a folder.
 
-    That folder is `blobs`, by default `blobs` in the folder `data`. Raises as `open_catalog` does.
+    That folder is `blobs`, by default `blobs` in the folder `data`; in MongoDB (`mongodb://`) files
+    are in the database too. Raises as `open_catalog` does.
     """
+    if url is not None and url.startswith(_MONGO_SCHEMES):
+        with _explained_imports():
+            from pixmill.store.mongo.archive import open_mongo  # noqa: PLC0415
+
+            return open_mongo(url, (blobs or data / _BLOBS) / "tmp", clock)
     place = _locate(url or catalog_url, data)
     with _explained_imports():
         from pixmill.store.local import LocalBlobs  # noqa: PLC0415

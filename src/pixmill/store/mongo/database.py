@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
 
 from pymongo import MongoClient, ReadPreference
 from pymongo.errors import BulkWriteError, ConfigurationError, PyMongoError
@@ -51,7 +50,7 @@ class MongoDatabase:
         self._database = self._client.get_database(
             self._client.get_default_database(_NAME).name, read_preference=ReadPreference.PRIMARY
         )
-        hosts = urlsplit(url).netloc.rpartition("@")[2]
+        hosts = _parts(url)[0]
         self.shown = f"mongodb://{hosts}/{self._database.name}"
         self.now = clock
 
@@ -97,7 +96,7 @@ class MongoDatabase:
 
 def _client(url: str) -> MongoClient[Document]:
     try:
-        said = {name.lower() for name, _ in parse_qsl(urlsplit(url).query)}
+        said = {each.partition("=")[0].lower() for each in re.split("[&;]", _parts(url)[1])}
         unsaid = {name: value for name, value in _DEFAULTS.items() if name.lower() not in said}
         return MongoClient(url, tz_aware=True, connect=False, **unsaid)
     except (ConfigurationError, ValueError):
@@ -106,6 +105,12 @@ def _client(url: str) -> MongoClient[Document]:
             "the archive's URL is none: mongodb://USER:PASSWORD@HOST:PORT/DATABASE, where user and "
             "password are percent-encoded"
         ) from None
+
+
+def _parts(url: str) -> tuple[str, str]:
+    """Give the hosts and the options, cut as the client cuts them: nothing secret is a host."""
+    place, _, options = url.partition("://")[2].partition("?")
+    return place.partition("/")[0].rpartition("@")[2], options
 
 
 def _cause(error: PyMongoError) -> str:
