@@ -1,6 +1,8 @@
 """Runs the `pixmill` command as a user does, in a process of its own.
 
-Owns finding it, giving it a clean environment and killing it with everything that it started.
+Owns giving it a clean environment and killing it with everything that it started. Unless a test
+asks for a fresh interpreter, the process is forked from one that has loaded the libraries already
+(see `tests.warm`).
 """
 
 from __future__ import annotations
@@ -10,11 +12,15 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from tests import warm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    Process: TypeAlias = subprocess.Popen[str] | warm.Command
 
 LOOPBACK = ("--allow-network", "127.0.0.0/8", "--allow-network", "::1/128")
 
@@ -29,14 +35,21 @@ def start(
     *arguments: str | Path,
     cwd: Path,
     env: Mapping[str, str] | None = None,
-    stdin: int | None = subprocess.DEVNULL,
-) -> subprocess.Popen[str]:
-    """Start the command as the leader of a process group of its own."""
+    piped_input: bool = False,
+    fresh: bool = False,
+) -> Process:
+    """Start the command as the leader of a process group of its own.
+
+    `fresh` starts a new interpreter, for what depends on how it loads or on how much memory it has.
+    """
+    words = [str(argument) for argument in arguments]
+    if not fresh and sys.platform == "linux":
+        return warm.Command(words, cwd, environment(env), piped_input=piped_input)
     return subprocess.Popen(
-        [sys.executable, "-m", "pixmill", *map(str, arguments)],
+        [sys.executable, "-m", "pixmill", *words],
         cwd=cwd,
         env=environment(env),
-        stdin=stdin,
+        stdin=subprocess.PIPE if piped_input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -50,10 +63,10 @@ def run(
     env: Mapping[str, str] | None = None,
     text: str | None = None,
     timeout_s: float = 100,
+    fresh: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command to its end; `text` is its standard input."""
-    stdin = subprocess.DEVNULL if text is None else subprocess.PIPE
-    process = start(*arguments, cwd=cwd, env=env, stdin=stdin)
+    process = start(*arguments, cwd=cwd, env=env, piped_input=text is not None, fresh=fresh)
     try:
         out, err = process.communicate(text, timeout=timeout_s)
     except BaseException:
@@ -62,8 +75,14 @@ def run(
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def kill_group(process: subprocess.Popen[str]) -> None:
+def kill(process: Process) -> None:
     """SIGKILL the command and everything of its group, and reap it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def kill_group(process: Process) -> None:
+    """As `kill`, and close its streams, which nobody else may read."""
+    kill(process)
     process.communicate()

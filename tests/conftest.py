@@ -17,7 +17,7 @@ import hypothesis
 import psutil
 import pytest
 
-from tests import services
+from tests import services, warm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,6 +119,16 @@ def mongod(mongo_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def warm_pools(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pools of the test's own process have fork servers that have loaded everything already.
+
+    They are not children of the test, so a test with a fixture `children` does without.
+    """
+    if "children" not in request.fixturenames:
+        monkeypatch.setattr("pixmill.pool.process._start", warm.start_pool)
+
+
+@pytest.fixture
 def corpus(request: pytest.FixtureRequest) -> Path:
     """The folder of test images; only for tests marked `corpus`."""
     if request.node.get_closest_marker("corpus") is None:
@@ -130,27 +140,9 @@ def corpus(request: pytest.FixtureRequest) -> Path:
 def no_process_is_left() -> Iterator[None]:
     """At the end of a run none of its child processes lives on."""
     yield
-    _, alive = psutil.wait_procs(_strays(), timeout=5)
-    left = [_command_line(process) for process in alive]
+    _, alive = psutil.wait_procs(warm.children(), timeout=5)
+    left = [warm.command_line(process) for process in alive]
     assert not left, f"tests left processes behind: {left}"
-
-
-def _strays() -> list[psutil.Process]:
-    # multiprocessing's own two servers live until the interpreter ends, by design; what a fork
-    # server started is its child, not ours, and bears the same command line.
-    own = ("multiprocessing.forkserver", "multiprocessing.resource_tracker")
-    us = psutil.Process()
-    servers = {
-        child.pid for child in us.children() if any(name in _command_line(child) for name in own)
-    }
-    return [child for child in us.children(recursive=True) if child.pid not in servers]
-
-
-def _command_line(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline()) or process.name()
-    except psutil.NoSuchProcess:
-        return ""
 
 
 def _program(config: pytest.Config, service: services.AnyService) -> str:

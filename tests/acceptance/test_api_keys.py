@@ -26,7 +26,7 @@ from pixmill.web.routes import (
 )
 from tests import command
 from tests.pictures import plain
-from tests.serving import serving
+from tests.serving import serving, within_a_minute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -257,6 +257,7 @@ def test_failed_sign_ins_of_an_address_have_a_limit(tmp_path: Path) -> None:
     env = {"PIXMILL_SIGN_IN_RATE": str(rate)}
     with serving(tmp_path, env=env) as service, service.client(auth=None) as client:
         wrong = (service.credential[0], "pm_wrongone_" + "W" * 43)
+        within_a_minute()
         answers = [client.get("/palettes", auth=wrong) for _ in range(rate + 1)]
         assert [answer.status_code for answer in answers] == [401] * rate + [429]
         last = answers[-1]

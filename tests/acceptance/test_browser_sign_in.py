@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.acceptance.browser_site import Site, sign_in, site
-from tests.serving import serving
+from tests.serving import serving, within_a_minute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,6 +126,7 @@ def test_who_was_wrong_too_often_reads_it_on_the_page(browser: Browser, tmp_path
     with serving(tmp_path, env={"PIXMILL_SIGN_IN_RATE": "1"}) as service:
         page = browser.new_page()
         page.goto(f"{service.url}/sign-in")
+        within_a_minute()
         sign_in(page, "pm_wrong")
         expect(page.get_by_role("alert")).to_contain_text("no such key")
         sign_in(page, "pm_wrong")

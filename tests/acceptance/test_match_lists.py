@@ -211,13 +211,13 @@ def many(origin: Origin, folder: Path, lines: int) -> None:
 def test_a_killed_run_ends_with_the_same_bytes_and_the_same_exit(
     origin: Origin, tmp_path: Path, ending: str
 ) -> None:
-    many(origin, tmp_path, 400)
+    many(origin, tmp_path, 2000)
     order = ["match", "../urls.txt", "-o", f"o.{ending}", "--queue", "16", *TIGHT, *FLAGS]
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
     assert command.run(*order, cwd=tmp_path / "whole").returncode == 1
     killed = tmp_path / "killed"
-    for lines in (1, 150):
+    for lines in (1, 1000):
         process = start(*order, cwd=killed)
         wait_for(lambda n=lines: committed(killed / f"o.{ending}.checkpoint") >= n)
         assert process.poll() is None, "it ended before it was killed"

@@ -30,10 +30,10 @@ EVIL = json.dumps([{"name": "\u202egnp", "hex": "#010203", "id": "\u202e[2J"}])
 
 
 def run(
-    folder: Path, *arguments: str, text: str | None = None, **env: str
+    folder: Path, *arguments: str, text: str | None = None, fresh: bool = False, **env: str
 ) -> subprocess.CompletedProcess[str]:
     environment = {"PIXMILL_DATA": str(folder / "data"), **env}
-    return command.run("palettes", *arguments, cwd=folder, env=environment, text=text)
+    return command.run("palettes", *arguments, cwd=folder, env=environment, text=text, fresh=fresh)
 
 
 def brand_file(folder: Path, ending: str = "json") -> str:
@@ -147,7 +147,7 @@ def test_names_of_colors_can_not_drive_the_terminal(tmp_path: Path) -> None:
 
 def test_a_terminal_without_the_letters_gets_them_escaped(tmp_path: Path) -> None:
     keep(tmp_path)
-    done = run(tmp_path, "show", "brand", PYTHONIOENCODING="ascii")
+    done = run(tmp_path, "show", "brand", fresh=True, PYTHONIOENCODING="ascii")
     assert done.stdout == "Brand Red #FF0000 R-1\n\\xd6l [b] #010203\n"
 
 

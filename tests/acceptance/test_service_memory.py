@@ -70,7 +70,7 @@ class Gauge:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with serving(tmp_path_factory.mktemp("service"), "--workers", "1") as running:
+    with serving(tmp_path_factory.mktemp("service"), "--workers", "1", fresh=True) as running:
         with running.client() as client:
             for path in ("/colors/top", "/colours/match"):
                 assert client.post(path, content=SMALL).status_code == 200
@@ -244,7 +244,7 @@ def large_pictures() -> list[Callable[[int], bytes]]:
 @pytest.fixture(scope="module")
 def little(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("little")
-    with serving(folder, "--workers", "1", "--memory", "512M") as running:
+    with serving(folder, "--workers", "1", "--memory", "512M", fresh=True) as running:
         yield running
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pixmill.errors import UsageError
 from pixmill.store import SCOPES, open_catalog
-from pixmill.store.catalog import MAX_LIFETIME_S, MAX_TOKENS_OF_KEY
+from pixmill.store.catalog import MAX_LIFETIME_S
 from tests.contract.catalogs import HOSTILE, START, Clock, race
 
 
@@ -181,11 +181,12 @@ def test_a_session_has_a_lifetime_and_a_key(catalog, lifetime):
             start(key.id + 1, 60)
 
 
-def test_of_too_many_sessions_the_oldest_end(catalog):
+def test_of_too_many_sessions_the_oldest_end(catalog, monkeypatch):
+    monkeypatch.setattr("pixmill.store.sql.sessions.MAX_TOKENS_OF_KEY", 20)
     key, _ = catalog.keys.add("shop", ["read"])
     other, _ = catalog.keys.add("other", ["read"])
     others = catalog.sessions.start(other.id, 60)
-    tokens = [catalog.sessions.start(key.id, 60) for _ in range(MAX_TOKENS_OF_KEY + 2)]
+    tokens = [catalog.sessions.start(key.id, 60) for _ in range(22)]
     assert [catalog.sessions.find(token) for token in tokens[:2]] == [None, None]
     assert [catalog.sessions.find(token) for token in (tokens[2], tokens[-1])] == [key, key]
     assert catalog.sessions.find(others) == other

@@ -56,7 +56,7 @@ def test_a_server_that_does_not_answer_is_told_without_its_password(tmp_path):
     with pytest.raises(OutputError, match="can not be used") as caught:
         open_catalog(url, tmp_path)
     assert "hidden" not in str(caught.value)
-    assert "postgresql://127.0.0.1/catalog" in str(caught.value)
+    assert "postgresql://127.0.0.1:9/catalog" in str(caught.value)
 
 
 def test_a_text_that_is_no_url_is_refused(tmp_path):

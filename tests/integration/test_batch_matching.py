@@ -19,6 +19,8 @@ from tests.pictures import png
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("warm_pools")
+
 SHOP = pixmill.Palette(
     "shop", (pixmill.Entry("moss", (0, 120, 0), "M-1"), pixmill.Entry("sky", (120, 180, 230)))
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import threading
@@ -16,15 +17,21 @@ import pytest
 from pixmill.batch import RunOptions, run
 from pixmill.errors import InputError, UsageError
 from pixmill.imaging.probe import Limits
+from tests import warm
 from tests.analyses import slow, treacherous
 from tests.origin import Origin, answer, hang
 from tests.pictures import expected, plain, png
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import TypeAlias
 
     import pixmill
+
+    Children: TypeAlias = Callable[[], list[psutil.Process]]
+
+pytestmark = pytest.mark.usefixtures("warm_pools")
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
@@ -39,8 +46,9 @@ def options(**changes: object) -> RunOptions:
     return RunOptions(**{"workers": 2, "allow_networks": LOOPBACK, "dedupe": False, **changes})
 
 
-def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+@pytest.fixture
+def children() -> Callable[[], list[psutil.Process]]:
+    return warm.children
 
 
 def hexes(record: pixmill.Record) -> list[tuple[str, int]]:
@@ -56,7 +64,9 @@ def test_records_come_in_order_with_their_colors(origin: Origin) -> None:
     assert [hexes(record) for record in records] == [expected(data, 3) for data in pictures]
 
 
-def test_a_decoder_that_dies_hangs_or_hoards_costs_only_its_image(origin: Origin) -> None:
+def test_a_decoder_that_dies_hangs_or_hoards_costs_only_its_image(
+    origin: Origin, children: Children
+) -> None:
     widths = [4, 101, 4, 102, 4, 103, 4, 104, 4] * 3
     urls = [origin.serve(f"/{n}.png", plain((n, 0, 0), width)) for n, width in enumerate(widths)]
     records = list(run(urls, options(analyze=treacherous, decode_timeout_s=8.0)))
@@ -71,7 +81,7 @@ def test_a_decoder_that_dies_hangs_or_hoards_costs_only_its_image(origin: Origin
 
 
 @pytest.mark.soak
-def test_workers_killed_from_outside_lose_nothing(origin: Origin) -> None:
+def test_workers_killed_from_outside_lose_nothing(origin: Origin, children: Children) -> None:
     pictures = [png(random.Random(seed)) for seed in range(20)]
     paths = [f"/{number}.png" for number in range(20)]
     for path, data in zip(paths, pictures, strict=True):
@@ -80,8 +90,7 @@ def test_workers_killed_from_outside_lose_nothing(origin: Origin) -> None:
     kills, records, done = 0, [], threading.Event()
 
     def workers() -> list[psutil.Process]:
-        (fork_server,) = psutil.Process().children() or [None]
-        return fork_server.children() if fork_server else []
+        return [child for child in children() if child.ppid() != os.getpid()]
 
     def kill_workers() -> None:
         """Kill at random moments, but never one item three times: that would be its fault."""
@@ -116,7 +125,7 @@ def test_repeats_are_fetched_and_analysed_once_and_each_has_its_row(origin: Orig
     assert [origin.hits(path) for path in ("/a.png", "/b.png", "/gone.png")] == [1, 1, 1]
 
 
-def test_closing_the_iterator_stops_everything(origin: Origin) -> None:
+def test_closing_the_iterator_stops_everything(origin: Origin, children: Children) -> None:
     url = origin.serve("/a.png", plain((1, 1, 1)))
     origin.on("/hang.png", hang())
     records = run([url, origin.url("/hang.png"), *[url] * 100], options())

@@ -24,6 +24,8 @@ from tests.pictures import plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.usefixtures("warm_pools")
+
 PICTURES = 3
 ERRORS_HEADER = "line,url,code,http_status,attempts,message\n"
 

@@ -17,7 +17,7 @@ import pytest
 
 from pixmill.errors import DecoderCrashed
 from pixmill.pool import Pool
-from tests import crafted
+from tests import crafted, warm
 
 PROJECT = str(Path(__file__).parents[2])
 
@@ -60,7 +60,7 @@ def test_workers_killed_100_times_from_outside_lose_nothing_and_repeat_nothing(w
     assert len(results) > 100
     assert results == [(n * n, n) for n in range(len(results))]
     assert len(answers) == len(results)
-    assert not psutil.Process().children(recursive=True)
+    assert not warm.children()
 
 
 def test_an_item_at_work_in_one_or_two_kills_goes_again_and_its_neighbours_never_fail():

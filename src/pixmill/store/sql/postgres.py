@@ -35,7 +35,8 @@ def make_engine(url: str) -> Engine:
 def shown(url: str) -> str:
     """Give a URL as messages may tell it: without what is secret."""
     parsed = _parsed(url)
-    return f"{parsed.get_backend_name()}://{parsed.host or ''}/{parsed.database or ''}"
+    port = f":{parsed.port}" if parsed.port else ""
+    return f"{parsed.get_backend_name()}://{parsed.host or ''}{port}/{parsed.database or ''}"
 
 
 def lock_for_migration(connection: Connection) -> None:
