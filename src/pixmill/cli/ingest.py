@@ -29,6 +29,7 @@ def ingest(
     no_originals: f.NoOriginals = False,
     source: f.Source = None,
     keep: f.Keep = None,
+    watch: f.Watch = None,
     url_column: f.UrlColumn = None,
     allow_files: f.AllowFiles = False,
     overwrite: f.Overwrite = False,
@@ -53,7 +54,7 @@ def ingest(
 
     Resumes by itself: run the same command again. What is finished may be run again too: unchanged
     images are not downloaded anew, and count as duplicates. Failed images stand in
-    OUTPUT-errors.csv.
+    OUTPUT-errors.csv. With --watch files of a folder are taken in as they are completed.
     """
     settings = load_settings(
         archive=archive,
@@ -74,7 +75,9 @@ def ingest(
         log_format=log_format,
     )
     with ended_by_errors(settings.log_format):
-        if not inputs:
+        if watch is not None and (inputs or output not in {None, "-"} or overwrite or retry_failed):
+            raise UsageError("--watch has no INPUT, and no OUTPUT but -: rows without an end")
+        if watch is None and not inputs:
             raise UsageError("name an INPUT: a list, an image, a folder, or - for standard input")
         from pixmill.store import open_archive  # noqa: PLC0415  help needs none of it
 
@@ -82,7 +85,7 @@ def ingest(
         columns = tuple(name.strip() for name in keep_columns.split(",") if name.strip())
         with open_archive(*where) as opened:
             order = Order(
-                inputs=tuple(inputs),
+                inputs=tuple(inputs or ()),
                 output=output,
                 product="arrival",
                 ingest=_ingest(opened, settings, source),
@@ -96,6 +99,11 @@ def ingest(
                 dedupe=not no_dedupe,
                 verbosity=verbose,
             )
+            if watch is not None:
+                from pixmill.cli.ingest_watch import watch_folder  # noqa: PLC0415
+
+                watch_folder(order, settings, opened, watch, source)
+                return
             if settings.cache is None:
                 settings = settings.model_copy(update={"cache": settings.data / "cache"})
             report = carry_out(order, settings, retry_failed=retry_failed)

@@ -42,7 +42,7 @@ def carry_out(order: Order, settings: Settings, *, retry_failed: bool) -> Report
     with RunWatcher(voice, order.verbosity, note=note) as watcher:
         _warn_of_streams(voice, job, to_stream=to_stream)
         if to_stream:
-            with _own_standard_output() as stream:
+            with own_standard_output() as stream:
                 report = run_stream(job, stream, watcher, json=order.json)
         elif retry_failed:
             report = retry_job(job, watcher)
@@ -55,7 +55,7 @@ def carry_out(order: Order, settings: Settings, *, retry_failed: bool) -> Report
     return report
 
 
-def _own_standard_output() -> BinaryIO:
+def own_standard_output() -> BinaryIO:
     """Open standard output anew: what a closed pipe refused must not be flushed again at exit."""
     sys.stdout.flush()
     return os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
