@@ -4,7 +4,7 @@ The list: URLs of photographs of about 300 x 300 from a local nginx, of which a 
 a tenth are repeats. Both commands include their start-up; the archive is empty at each start.
 Printed are lines a second and the ratios, as minimum, median and maximum over the rounds.
 
-    python benchmarks/ingest.py [--lines 1000] [--rounds 5] [--engines sqlite,postgres]
+    python benchmarks/ingest.py [--lines 1000] [--rounds 5] [--engines sqlite,postgres,mongo]
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.machine import describe, photos, spread
 from benchmarks.origin import numbered, origin
-from tests.services import POSTGRES, fresh_postgres, serve_postgres
+from tests.services import MONGODB, POSTGRES, fresh_postgres, serve_mongo, serve_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ENGINES = ("sqlite", "postgres")
+ENGINES = ("sqlite", "postgres", "mongo")
 
 
 def small_photos(number: int) -> list[bytes]:
@@ -88,6 +88,10 @@ def servers(engines: list[str], work: Path) -> Iterator[dict[str, str]]:
             POSTGRES.find() or sys.exit(f"PostgreSQL is needed: {POSTGRES.how}")
             (work / "postgres").mkdir()
             urls["postgres"] = stack.enter_context(serve_postgres(work / "postgres"))
+        if "mongo" in engines:
+            program = MONGODB.find() or sys.exit(f"MongoDB is needed: {MONGODB.how}")
+            (work / "mongo").mkdir()
+            urls["mongo"] = stack.enter_context(serve_mongo(program, work / "mongo"))
         yield urls
 
 
@@ -96,6 +100,8 @@ def place(engine: str, urls: dict[str, str], data: Path) -> dict[str, str]:
     env = {"PIXMILL_DATA": str(data)}
     if engine == "postgres":
         env["PIXMILL_CATALOG"] = fresh_postgres(urls["postgres"])
+    if engine == "mongo":
+        env["PIXMILL_ARCHIVE"] = f"{urls['mongo']}/{data.name}"
     return env
 
 

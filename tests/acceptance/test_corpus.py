@@ -20,6 +20,7 @@ from pixmill.errors import ItemError
 from pixmill.imaging.decode import decode
 from pixmill.imaging.probe import Limits, check, probe
 from tests.png_reader import read_png
+from tests.serving import serving
 
 FOLDER = Path(os.environ.get("PIXMILL_TEST_IMAGES", ""))
 pytestmark = [
@@ -132,3 +133,30 @@ def test_a_file_gives_its_colors_or_its_code(name):
 
 def test_no_code_is_written_down_for_a_file_that_is_not_there():
     assert set(CODES) <= set(_names())
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.mark.timeout(300)
+def test_an_upload_of_a_broken_file_is_kept_or_has_its_code_and_harms_nothing(service):
+    names = [name for name in _names() if name.startswith("bad/")]
+    assert names
+    with service.client() as client:
+        for name in names:
+            data = (FOLDER / name).read_bytes()
+            answer = client.post("/images", content=data)
+            if name in CODES:
+                assert 400 <= answer.status_code < 500, name
+                assert answer.json()["code"] == CODES[name]
+                continue
+            assert answer.status_code in {200, 201}, (name, answer.text)
+            grey = client.get(f"/image/{answer.json()['md5']}")
+            with Image.open(io.BytesIO(grey.content)) as image:
+                rgb, _ = _oracle(name, data)
+                assert np.array_equal(np.asarray(image), rgb.astype(np.uint16).sum(2) // 3), name
+        assert client.get("/healthz").json() == {"status": "ok"}
+        assert client.get("/readyz").status_code == 200
