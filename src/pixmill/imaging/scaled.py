@@ -75,7 +75,9 @@ def _by_transform(data: memoryview, header: Header, size: tuple[int, int]) -> Sc
     if header.strips and not read_ending(data).has_eoi:
         return None
     room = max(header.width, header.height) / max(size) / _GAP
-    part = next((part for part in _REDUCTIONS if part <= room), 1)
+    part = next((part for part in _REDUCTIONS if part <= room), None)
+    if part is None:  # the whole picture is as quickly had by `decode`, if it is not had already
+        return None
     import simplejpeg  # noqa: PLC0415 - only where a JPEG is decoded
 
     try:
