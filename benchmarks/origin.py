@@ -19,7 +19,7 @@ def origin(folder: Path, files: dict[str, bytes]) -> Iterator[str]:
     nginx = NGINX.find() or sys.exit(f"nginx is needed: {NGINX.how}")
     root, work = folder / "root", folder / "work"
     for part in (root, work):
-        part.mkdir()
+        part.mkdir(exist_ok=True)
     for name, data in files.items():
         (root / name).write_bytes(data)
     with serve_files(nginx, root, work) as base:

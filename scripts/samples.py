@@ -50,7 +50,7 @@ SAMPLE = re.compile(
 )
 SERVE = "pixmill serve"
 KEY = re.compile(r"pm_[a-z0-9]{8}_[\w-]{43}")
-ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\]8;[^\x1b]*\x1b\\")  # colors, and links
 SHOWN_HEADERS = ("content-type", "www-authenticate", "retry-after", "etag", "location")
 NORMAL = {
     KEY: "pm_3f9k2c7q_…",
