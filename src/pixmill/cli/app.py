@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from pixmill import __version__
+from pixmill.cli.backup import backup, restore
 from pixmill.cli.colors import colors
 from pixmill.cli.demo import demo
 from pixmill.cli.doctor import doctor
@@ -58,6 +59,8 @@ app.command()(serve)
 app.command()(demo)
 app.command()(doctor)
 app.command()(migrate)
+app.command()(backup)
+app.command()(restore)
 app.add_typer(keys, name="keys")
 app.add_typer(palettes, name="palettes")
 

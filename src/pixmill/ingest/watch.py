@@ -209,7 +209,8 @@ class FolderWatch:
         """Look at all files; give those that are complete and not known to be in the archive."""
         ready, now = [], time.monotonic()
         there: set[str] = set()
-        stale = set(self._done)
+        with self._changed:
+            stale = set(self._done)
         for path, version in self._files():
             key = self._key(path, version)
             stale.discard(key)

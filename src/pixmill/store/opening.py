@@ -8,11 +8,12 @@ is migrated without being asked.
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from pixmill.errors import MissingExtra, UsageError
 
@@ -92,6 +93,21 @@ def open_archive(
         from pixmill.store.sql.catalog import open_archive_at  # noqa: PLC0415
 
         return open_archive_at(place, LocalBlobs(blobs or data / _BLOBS), clock)
+
+
+def embedded_file(archive_url: str | None, catalog_url: str | None, data: Path) -> Path | None:
+    """Return the SQLite file that holds catalog and archive, None where they are not in one."""
+    path = _locate(catalog_url, data).path
+    if archive_url is None:
+        return path
+    if archive_url.startswith(_MONGO_SCHEMES):
+        return None
+    return path if _locate(archive_url, data).path == path else None
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of a catalog in a file."""
+    return _SCHEME + quote(os.fsencode(path.absolute()))
 
 
 def migrate_catalog(url: str | None, data: Path) -> tuple[str | None, str]:

@@ -43,6 +43,11 @@ def find_orphans(archive: Archive, before: datetime) -> Iterator[Orphan]:
                 yield Orphan("file without row", info.name)
     for path in archive.blobs.stale_files(before):
         yield Orphan("unfinished file", str(path))
+    yield from rows_without_files(archive)
+
+
+def rows_without_files(archive: Archive) -> Iterator[Orphan]:
+    """Find rows that lack a file that they name. Raises OutputError."""
     for md5, names in archive.blob_names():
         for name in names:
             if name is not None and not _stands(archive, name) and archive.find(md5) is not None:

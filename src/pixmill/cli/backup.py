@@ -1,0 +1,112 @@
+"""`pixmill backup` and `pixmill restore`: catalog and archive of the data folder in one file."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from pixmill.cli.standard_output import write_lines
+from pixmill.cli.terminal import counted
+from pixmill.errors import InputError, OutputError, UsageError
+from pixmill.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixmill.settings import Settings
+
+BackupFile = Annotated[
+    str, typer.Argument(metavar="FILE", help="The backup, a tar; - is standard output.")
+]
+RestoredFile = Annotated[
+    str, typer.Argument(metavar="FILE", help="The backup, a tar; - is standard input.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a FILE that stands there.")]
+
+
+def backup(file: BackupFile, overwrite: Overwrite = False) -> None:
+    """Write keys, palettes and the archive with all its images to one file.
+
+    Also while a service or an ingest runs: the backup is of the moment at which it began.
+    """
+    from pixmill.store.backup import back_up  # noqa: PLC0415  help needs none of it
+
+    settings = load_settings()
+    database, blobs = _places(settings)
+    if not database.exists():
+        raise InputError(f"there is nothing to back up: {database} does not exist")
+    if file != "-" and Path(file).exists() and not overwrite:
+        raise UsageError(f"{file} exists; --overwrite replaces it")
+    with tempfile.TemporaryDirectory(prefix=".backup-", dir=database.parent) as work:
+        if file == "-":
+            summary = back_up(database, blobs, sys.stdout.buffer, Path(work))
+        else:
+            with _replacing(Path(file)) as target:
+                summary = back_up(database, blobs, target, Path(work))
+    gone = f"; {counted(summary.gone, 'file')} went meanwhile" if summary.gone else ""
+    said = f"backed up {counted(summary.images, 'image')} ({_size(summary.bytes)}){gone}"
+    if file == "-":
+        sys.stderr.write(f"{said}\n")
+    else:
+        write_lines([f"{said} to {file}"])
+
+
+def restore(file: RestoredFile) -> None:
+    """Read a backup into a data folder that has no catalog yet."""
+    from pixmill.store import backup as work  # noqa: PLC0415
+
+    settings = load_settings()
+    database, blobs = _places(settings)
+    if file == "-":
+        summary = work.restore(sys.stdin.buffer, database, blobs)
+    else:
+        try:
+            source = Path(file).open("rb")  # noqa: SIM115  it is a context below
+        except OSError as error:
+            raise InputError(f"can not read {file}: {error.strerror}") from error
+        with source:
+            summary = work.restore(source, database, blobs)
+    write_lines([f"restored {counted(summary.images, 'image')} ({_size(summary.bytes)})"])
+
+
+def _places(settings: Settings) -> tuple[Path, Path]:
+    """Return the database and the folder of images. Raises UsageError where they are elsewhere."""
+    from pixmill.store.opening import embedded_file  # noqa: PLC0415
+
+    database = embedded_file(settings.archive, settings.catalog, settings.data)
+    if database is None:
+        raise UsageError(
+            "catalog and archive are not in one SQLite file: back them up by their own means "
+            "(pg_dump, mongodump), and then the folder of images"
+        )
+    return database, settings.blobs or settings.data / "blobs"
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for its owner alone that takes its place once it is whole and on the disk."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as target:
+                yield target
+                target.flush()
+                os.fsync(target.fileno())
+            part.rename(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(f"{path} can not be written: {error.strerror or error}") from error
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"

@@ -1,0 +1,206 @@
+"""`pixmill backup` and `restore`: all of the archive, also while it is written to, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pixmill.store import open_archive, open_catalog
+from pixmill.store.archive import Image
+from tests.archives import look, names_of
+from tests.command import run
+from tests.contract.archives import RED, capture, put_blobs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def data_of(folder: Path) -> Path:
+    return folder / "data"
+
+
+def original(number: int) -> bytes:
+    return b"original %d" % number
+
+
+def add(archive, number: int) -> None:
+    """Add an image whose row tells the truth about its original."""
+    data = original(number)
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    image = Image(
+        md5=md5, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), format="png",
+        width=2, height=2, colors=(RED,), color="#FF0000",
+        blobs=put_blobs(archive, md5, original=data),
+    )  # fmt: skip
+    archive.add([capture(image)])
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    """A folder whose data hold an archive of ten images, a key and a failure."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    with open_catalog(None, data_of(folder)) as catalog:
+        catalog.keys.add("shop", ["read"])
+    with open_archive(None, None, None, data_of(folder)) as archive:
+        for number in range(10):
+            add(archive, number)
+        archive.add([capture(code="timeout")])
+    return folder
+
+
+def pixmill(folder: Path, *arguments: str, status: int = 0):  # type: ignore[no-untyped-def]
+    folder.mkdir(exist_ok=True)
+    done = run(*arguments, cwd=folder, env={"PIXMILL_DATA": str(data_of(folder))})
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def nothing_is_left(folder: Path) -> bool:
+    data = data_of(folder)
+    return not data.exists() or not [path for path in data.rglob("*") if path.is_file()]
+
+
+def test_a_backup_restores_images_arrivals_counts_and_keys(tmp_path: Path, full: Path) -> None:
+    done = pixmill(full, "backup", "../b.tar")
+    assert done.stdout == "backed up 10 images (0.0 MB) to ../b.tar\n"
+    assert (tmp_path / "b.tar").stat().st_mode & 0o777 == 0o600
+    new = tmp_path / "new"
+    assert pixmill(new, "restore", "../b.tar").stdout == "restored 10 images (0.0 MB)\n"
+    assert look(data_of(new)) == look(data_of(full))
+    with open_archive(None, None, None, data_of(new)) as archive:
+        assert len(archive.arrivals(100)) == 11
+        assert list(archive.blobs.spool.iterdir()) == []
+    with open_catalog(None, data_of(new)) as catalog:
+        assert [key.name for key in catalog.keys.all()] == ["shop"]
+    assert pixmill(new, "doctor", "--store").stdout == "rows and files belong together\n"
+    again = pixmill(new, "restore", "../b.tar", status=2)
+    assert "catalog.sqlite stands already" in again.stderr
+
+
+def test_a_backup_while_others_write_is_of_one_moment(tmp_path: Path, full: Path) -> None:
+    done = threading.Event()
+
+    def write() -> None:
+        with open_archive(None, None, None, data_of(full)) as archive:
+            for number in range(10, 100_000):
+                add(archive, number)
+                if number % 5 == 0:
+                    archive.delete(hashlib.md5(original(number - 3)).hexdigest())
+                if done.is_set():
+                    return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        pixmill(full, "backup", "../b.tar")
+    finally:
+        done.set()
+        writer.join()
+    new = tmp_path / "new"
+    pixmill(new, "restore", "../b.tar")
+    contents = look(data_of(new))
+    assert len(contents.images) >= 10
+    assert pixmill(new, "doctor", "--store", "--older-than", "0").stdout == (
+        "rows and files belong together\n"
+    )
+
+
+def test_a_row_whose_files_were_dropped_under_the_backup_is_not_restored(
+    tmp_path: Path, full: Path
+) -> None:
+    with open_archive(None, None, None, data_of(full)) as archive:
+        archive.blobs.delete(min(names_of(archive)))
+    assert "1 file went meanwhile" in pixmill(full, "backup", "../b.tar").stdout
+    new = tmp_path / "new"
+    assert pixmill(new, "restore", "../b.tar").stdout == "restored 9 images (0.0 MB)\n"
+    assert len(look(data_of(new)).images) == 9
+
+
+def test_a_backup_that_is_cut_off_or_altered_is_refused_with_nothing_left(
+    tmp_path: Path, full: Path
+) -> None:
+    pixmill(full, "backup", "../b.tar")
+    whole = (tmp_path / "b.tar").read_bytes()
+    altered = whole.replace(original(7), b"ORIGINAL 7")
+    for number, data in enumerate((whole[:700], whole[:-15_000], altered, b"", b"text" * 500)):
+        (tmp_path / "bad.tar").write_bytes(data)
+        new = tmp_path / f"new{number}"
+        said = pixmill(new, "restore", "../bad.tar", status=1).stderr
+        assert said.count("\n") == 1, said
+        assert "backup" in said
+        assert nothing_is_left(new), said
+
+
+@pytest.mark.parametrize("entry", ["../evil", "/evil", "blobs/../evil", "blobs/greys/evil", "link"])
+def test_entries_that_a_backup_never_has_are_refused(
+    tmp_path: Path, full: Path, entry: str
+) -> None:
+    pixmill(full, "backup", "../b.tar")
+    with (
+        tarfile.open(tmp_path / "b.tar") as source,
+        tarfile.open(tmp_path / "bad.tar", "w") as bad,
+    ):
+        for number, info in enumerate(source):
+            bad.addfile(info, source.extractfile(info))
+            if number == 1:
+                evil = tarfile.TarInfo(entry)
+                evil.size = 4
+                if entry == "link":
+                    evil.type, evil.linkname, evil.size = tarfile.SYMTYPE, "/etc/passwd", 0
+                bad.addfile(evil, io.BytesIO(b"evil"))
+    new = tmp_path / "new"
+    said = pixmill(new, "restore", "../bad.tar", status=1).stderr
+    assert "the backup holds" in said
+    assert nothing_is_left(new)
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_a_backup_of_a_newer_version_is_refused(tmp_path: Path, full: Path) -> None:
+    pixmill(full, "backup", "../b.tar")
+    whole = (tmp_path / "b.tar").read_bytes()
+    newer = whole.replace(json.dumps({"format": 1})[:-1].encode(), b'{"format": 9')
+    (tmp_path / "b.tar").write_bytes(newer)
+    assert "newer pixmill" in pixmill(tmp_path / "new", "restore", "../b.tar", status=1).stderr
+
+
+def test_what_can_not_be_done_is_a_sentence(tmp_path: Path, full: Path) -> None:
+    (tmp_path / "b.tar").write_text("precious")
+    assert "--overwrite" in pixmill(full, "backup", "../b.tar", status=2).stderr
+    assert (tmp_path / "b.tar").read_text() == "precious"
+    pixmill(full, "backup", "../b.tar", "--overwrite")
+    assert "no/b.tar can not be written" in pixmill(full, "backup", "no/b.tar", status=1).stderr
+    empty = tmp_path / "empty"
+    assert "nothing to back up" in pixmill(empty, "backup", "x.tar", status=1).stderr
+    assert "can not read gone.tar" in pixmill(empty, "restore", "gone.tar", status=1).stderr
+    env = {"PIXMILL_ARCHIVE": "mongodb://127.0.0.1/x", "PIXMILL_DATA": str(data_of(full))}
+    done = run("backup", "x.tar", cwd=full, env=env)
+    assert (done.returncode, "mongodump" in done.stderr) == (2, True)
+
+
+def test_a_restore_that_was_killed_is_done_again(tmp_path: Path, full: Path) -> None:
+    """All of its files may stand, and no database."""
+    pixmill(full, "backup", "../b.tar")
+    new = tmp_path / "new"
+    pixmill(new, "restore", "../b.tar")
+    (data_of(new) / "catalog.sqlite").unlink()
+    pixmill(new, "restore", "../b.tar")
+    assert look(data_of(new)) == look(data_of(full))
+
+
+def test_a_backup_can_go_through_a_pipe(tmp_path: Path, full: Path) -> None:
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PIXMILL_DATA": str(data_of(full))}
+    order = [sys.executable, "-m", "pixmill"]
+    made = subprocess.run([*order, "backup", "-"], env=env, capture_output=True, check=True)
+    assert b"backed up 10 images" in made.stderr
+    env["PIXMILL_DATA"] = str(tmp_path / "new" / "data")
+    subprocess.run([*order, "restore", "-"], env=env, input=made.stdout, check=True)
+    assert look(tmp_path / "new" / "data") == look(data_of(full))
