@@ -186,10 +186,33 @@ def test_what_the_sign_in_page_is_drawn_with_is_open(nobody_asks: httpx.Client) 
 
 def test_a_browser_is_led_to_the_sign_in_page(nobody_asks: httpx.Client) -> None:
     page = {"accept": "text/html,application/xhtml+xml;q=0.9"}
-    for path, target in (("/", "/"), ("/docs", "/docs"), ("/a%22b?x=1", "/a%22b")):
+    for path, target in (("/", "/"), ("/docs", "/docs"), ("/a%22b?x=1", "/a%22b%3Fx%3D1")):
         answer = nobody_asks.get(path, headers=page)
         assert (answer.status_code, answer.headers["location"]) == (303, f"/sign-in?next={target}")
+    far = nobody_asks.get(f"/gallery?cursor={'x' * 2000}", headers=page)
+    assert far.headers["location"] == "/sign-in?next=/gallery"
     assert is_refused(nobody_asks.post("/colours/match", headers=page, content=PICTURE))
+
+
+def test_where_programs_ask_nobody_is_led_elsewhere(nobody_asks: httpx.Client) -> None:
+    page = {"accept": "text/html"}
+    for path in ("/colours/match?url=x", "/colors/top", "/palettes", "/images", "/openapi.json"):
+        assert is_refused(nobody_asks.get(path, headers=page)), path
+
+
+def test_head_is_answered_wherever_get_is(nobody_asks: httpx.Client) -> None:
+    answer = nobody_asks.head("/healthz")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-length"] == nobody_asks.get("/healthz").headers["content-length"]
+    assert nobody_asks.head("/sign-in").status_code == 200
+    assert nobody_asks.head("/palettes").status_code == 401
+
+
+def test_a_long_content_type_is_refused_before_it_is_parsed(nobody_asks: httpx.Client) -> None:
+    """Its parser takes time with the square of the length, for everybody."""
+    kind = {"content-type": 'multipart/form-data; boundary=x; a="' + ";" * 60_000}
+    answer = nobody_asks.post("/sign-in", headers=kind, content=b"")
+    assert (answer.status_code, answer.json()["code"]) == (415, "invalid_request")
 
 
 @pytest.mark.parametrize(

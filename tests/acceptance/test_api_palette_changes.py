@@ -7,6 +7,7 @@ import json
 import select
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -164,3 +165,16 @@ def test_what_was_read_is_what_is_replaced_or_dropped(api, place):
     tag = api.get(place).headers["ETag"]
     assert api.delete(place, headers={"If-Match": tag}).status_code == 204
     assert "ETag" not in api.get("/palettes/css").headers
+
+
+def test_of_a_drop_and_a_change_of_the_same_revision_one_is_refused(api, place):
+    for _ in range(20):
+        api.put(place, content=document(("one", "#111111"))).raise_for_status()
+        seen = {"If-Match": api.get(place).headers["ETag"]}
+        with ThreadPoolExecutor(2) as both:
+            dropped = both.submit(api.delete, place, headers=seen)
+            changed = both.submit(
+                api.put, place, content=document(("two", "#222222")), headers=seen
+            )
+        told = {dropped.result().status_code, changed.result().status_code}
+        assert told in ({204, 412}, {412, 200}), told

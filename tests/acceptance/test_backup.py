@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+import sqlite3
 import subprocess
 import sys
 import tarfile
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,7 +132,10 @@ def test_a_backup_that_is_cut_off_or_altered_is_refused_with_nothing_left(
     pixmill(full, "backup", "../b.tar")
     whole = (tmp_path / "b.tar").read_bytes()
     altered = whole.replace(original(7), b"ORIGINAL 7")
-    for number, data in enumerate((whole[:700], whole[:-15_000], altered, b"", b"text" * 500)):
+    grey = b"GREY".join(whole.rsplit(b"grey\0", 1))
+    row = whole.replace(b'[["#FF0000"', b'[{"#FF0000"', 1)
+    cut = (whole[:700], whole[: -len(whole) // 20], b"", b"text" * 500)
+    for number, data in enumerate((*cut, altered, grey, row, whole + whole)):
         (tmp_path / "bad.tar").write_bytes(data)
         new = tmp_path / f"new{number}"
         said = pixmill(new, "restore", "../bad.tar", status=1).stderr
@@ -140,28 +144,37 @@ def test_a_backup_that_is_cut_off_or_altered_is_refused_with_nothing_left(
         assert nothing_is_left(new), said
 
 
-@pytest.mark.parametrize("entry", ["../evil", "/evil", "blobs/../evil", "blobs/greys/evil", "link"])
+@pytest.mark.parametrize(
+    "entry", ["../evil", "/evil", "blobs/../evil", "blobs/greys/evil", "link", "holes", "long"]
+)
 def test_entries_that_a_backup_never_has_are_refused(
     tmp_path: Path, full: Path, entry: str
 ) -> None:
     pixmill(full, "backup", "../b.tar")
-    with (
-        tarfile.open(tmp_path / "b.tar") as source,
-        tarfile.open(tmp_path / "bad.tar", "w") as bad,
-    ):
+    with tarfile.open(tmp_path / "b.tar") as source, (tmp_path / "bad.tar").open("wb") as bad:
         for number, info in enumerate(source):
-            bad.addfile(info, source.extractfile(info))
             if number == 1:
-                evil = tarfile.TarInfo(entry)
-                evil.size = 4
-                if entry == "link":
-                    evil.type, evil.linkname, evil.size = tarfile.SYMTYPE, "/etc/passwd", 0
-                bad.addfile(evil, io.BytesIO(b"evil"))
+                bad.write(evil(entry, info.name))
+            bad.write(info.tobuf(tarfile.GNU_FORMAT))
+            bad.write(source.extractfile(info).read() + bytes(-info.size % 512))
     new = tmp_path / "new"
     said = pixmill(new, "restore", "../bad.tar", status=1).stderr
     assert "the backup holds" in said
     assert nothing_is_left(new)
     assert not list(tmp_path.rglob("evil"))
+
+
+def evil(entry: str, name: str) -> bytes:
+    """An entry that is no file of a backup, or bears the name of one."""
+    info = tarfile.TarInfo(entry)
+    info.size = 4
+    if entry == "link":
+        info.name, info.type, info.linkname, info.size = name, tarfile.SYMTYPE, "/etc/passwd", 0
+    if entry == "holes":
+        info.name, info.type = name, tarfile.GNUTYPE_SPARSE
+    if entry == "long":
+        info.type = tarfile.XHDTYPE
+    return info.tobuf(tarfile.GNU_FORMAT) + b"evil".ljust(512, b"\0")
 
 
 def test_a_backup_of_a_newer_version_is_refused(tmp_path: Path, full: Path) -> None:
@@ -184,6 +197,56 @@ def test_what_can_not_be_done_is_a_sentence(tmp_path: Path, full: Path) -> None:
     env = {"PIXMILL_ARCHIVE": "mongodb://127.0.0.1/x", "PIXMILL_DATA": str(data_of(full))}
     done = run("backup", "x.tar", cwd=full, env=env)
     assert (done.returncode, "mongodump" in done.stderr) == (2, True)
+
+
+def test_a_damaged_original_is_told_and_left_out_and_the_backup_can_be_restored(
+    tmp_path: Path, full: Path
+) -> None:
+    damaged = min((data_of(full) / "blobs" / "originals").rglob("*.png"))
+    damaged.write_bytes(b"rotten")
+    done = pixmill(full, "backup", "../b.tar", status=1)
+    assert "1 damaged original left out" in done.stdout
+    new = tmp_path / "new"
+    assert pixmill(new, "restore", "../b.tar").stdout == "restored 9 images (0.0 MB)\n"
+    assert len(look(data_of(new)).images) == 9
+
+
+@pytest.mark.parametrize("log", ["-wal", "-shm", "-journal"])
+def test_what_a_killed_service_left_of_another_catalog_is_not_played_into_the_restored_one(
+    tmp_path: Path, full: Path, log: str
+) -> None:
+    pixmill(full, "backup", "../b.tar")
+    new = tmp_path / "new"
+    data_of(new).mkdir(parents=True)
+    left = data_of(new) / f"catalog.sqlite{log}"
+    left.touch()
+    assert f"{left.name} stands already" in pixmill(new, "restore", "../b.tar", status=2).stderr
+    left.unlink()
+    pixmill(new, "restore", "../b.tar")
+    assert (data_of(new) / "catalog.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_copy_of_the_database_ends_however_often_others_write(full: Path) -> None:
+    """SQLite begins a copy in steps anew at each write that it has not shut out."""
+    database = data_of(full) / "catalog.sqlite"
+    with closing(sqlite3.connect(database)) as other:
+        other.execute("CREATE TABLE ballast (content BLOB)")
+        other.executemany("INSERT INTO ballast VALUES (?)", [[bytes(2**20)]] * 64)
+        other.commit()
+    done = threading.Event()
+
+    def write() -> None:
+        with closing(sqlite3.connect(database, timeout=60, isolation_level=None)) as other:
+            while not done.is_set():
+                other.execute("INSERT INTO ballast VALUES ('one more')")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        pixmill(full, "backup", "../b.tar")
+    finally:
+        done.set()
+        writer.join()
 
 
 def test_a_restore_that_was_killed_is_done_again(tmp_path: Path, full: Path) -> None:

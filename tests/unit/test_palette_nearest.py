@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -143,18 +141,19 @@ def test_a_maximum_distance_that_is_none_is_refused(distance):
 @pytest.mark.parametrize("metric", METRICS)
 def test_threads_that_search_at_once_share_one_index_and_agree(metric):
     palette = palette_of(np.random.default_rng(4).integers(0, 256, (5000, 3)).tolist())
-    barrier = Barrier(8)
+    begin, found = Event(), []
 
-    def search(_):
-        barrier.wait()
-        return palette.nearest((12, 200, 99), metric), palette._index(METRICS[metric])
+    def search():
+        begin.wait(30)
+        found.append((palette.nearest((12, 200, 99), metric), palette._index(METRICS[metric])))
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with ThreadPoolExecutor(8) as pool:
-            answers, indexes = zip(*pool.map(search, range(8)), strict=True)
-    finally:
-        sys.setswitchinterval(interval)
+    threads = [Thread(target=search) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    begin.set()
+    for thread in threads:
+        thread.join(60)
+    assert len(found) == 8
+    answers, indexes = zip(*found, strict=True)
     assert len(set(answers)) == 1
     assert len(set(map(id, indexes))) == 1

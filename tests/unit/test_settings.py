@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pixmill.cli.settings_table import settings_table
 from pixmill.errors import UsageError
 from pixmill.settings import Settings, load_settings, parse_size, usable_cpus
 
@@ -246,3 +247,9 @@ def test_the_tightest_quota_of_the_groups_around_the_process_counts(cpus):
 @pytest.mark.parametrize("limit", ["", "1", "a b", "1 2 3"])
 def test_a_quota_that_can_not_be_read_is_none(cpus, limit):
     assert cgroup(root=limit) == cpus
+
+
+def test_passwords_in_urls_are_masked_wherever_they_stand(monkeypatch):
+    monkeypatch.setenv("PIXMILL_CATALOG", "postgresql://me:hunter1@h/db?user=me&password=hunter2")
+    shown = {row.name: row.value for row in settings_table()}
+    assert shown["catalog"] == "postgresql://me:***@h/db?***"

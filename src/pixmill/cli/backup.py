@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from pixmill.cli.ending import EXIT_SOME_FAILED
 from pixmill.cli.standard_output import write_lines
 from pixmill.cli.terminal import counted
-from pixmill.errors import InputError, OutputError, UsageError
+from pixmill.errors import InputError, OutputError, OutputLocked, UsageError
 from pixmill.settings import load_settings
 
 if TYPE_CHECKING:
@@ -43,23 +44,28 @@ def backup(file: BackupFile, overwrite: Overwrite = False) -> None:
         raise InputError(f"there is nothing to back up: {database} does not exist")
     if file != "-" and Path(file).exists() and not overwrite:
         raise UsageError(f"{file} exists; --overwrite replaces it")
-    with tempfile.TemporaryDirectory(prefix=".backup-", dir=database.parent) as work:
-        if file == "-":
-            summary = back_up(database, blobs, sys.stdout.buffer, Path(work))
-        else:
-            with _replacing(Path(file)) as target:
-                summary = back_up(database, blobs, target, Path(work))
-    gone = f"; {counted(summary.gone, 'file')} went meanwhile" if summary.gone else ""
-    said = f"backed up {counted(summary.images, 'image')} ({_size(summary.bytes)}){gone}"
+    if file == "-":
+        with _work_folder(database.parent) as work:
+            summary = back_up(database, blobs, sys.stdout.buffer, work)
+    else:
+        with _replacing(Path(file)) as target, _work_folder(Path(file).absolute().parent) as work:
+            summary = back_up(database, blobs, target, work)
+    said = f"backed up {counted(summary.images, 'image')} ({_size(summary.bytes)})"
+    if summary.gone:
+        said += f"; {counted(summary.gone, 'file')} went meanwhile"
+    if summary.damaged:
+        said += f"; {counted(summary.damaged, 'damaged original')} left out"
     if file == "-":
         sys.stderr.write(f"{said}\n")
     else:
         write_lines([f"{said} to {file}"])
+    if summary.damaged:
+        raise SystemExit(EXIT_SOME_FAILED)
 
 
 def restore(file: RestoredFile) -> None:
     """Read a backup into a data folder that has no catalog yet."""
-    from pixmill.store import backup as work  # noqa: PLC0415
+    from pixmill.store import restore as work  # noqa: PLC0415
 
     settings = load_settings()
     database, blobs = _places(settings)
@@ -89,8 +95,19 @@ def _places(settings: Settings) -> tuple[Path, Path]:
 
 
 @contextmanager
+def _work_folder(beside: Path) -> Iterator[Path]:
+    """Make a folder for the copy of the database, and delete it at the end."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=".backup-", dir=beside)
+    except OSError as error:
+        raise OutputError(f"{beside} can not be written: {error.strerror or error}") from error
+    with folder as name:
+        yield Path(name)
+
+
+@contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for its owner alone that takes its place once it is whole and on the disk."""
+    """Open a file, for its owner alone, that takes its place once it is whole and on the disk."""
     part = path.with_name(path.name + ".part")
     try:
         part.unlink(missing_ok=True)
@@ -100,7 +117,9 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
                 yield target
                 target.flush()
                 os.fsync(target.fileno())
-            part.rename(path)
+                if not os.path.samestat(os.fstat(descriptor), part.stat()):
+                    raise OutputLocked(f"another backup to {path} was begun meanwhile")
+                part.rename(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise

@@ -84,7 +84,7 @@ def revoke(
         ),
     ],
 ) -> None:
-    """Revoke a key at once, and end the sessions that were started by it."""
+    """Revoke a key, within five seconds, and end the sessions that were started by it."""
     from pixmill.store import catalog_stands, open_catalog  # noqa: PLC0415
 
     settings = load_settings()

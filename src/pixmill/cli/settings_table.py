@@ -10,8 +10,9 @@ from pixmill.settings import Settings, load_settings, source_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The password of a URL; a name may stand before it.
+# The password of a URL; a name may stand before it. Its parameters may hold others.
 _PASSWORD = re.compile(r"(://[^:@\s]*):.*@", re.DOTALL)
+_PARAMETERS = re.compile(r"(://[^?]*\?).*", re.DOTALL)
 
 
 class Row(NamedTuple):
@@ -35,4 +36,4 @@ def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return _PASSWORD.sub(r"\1:***@", text)
+    return _PARAMETERS.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))

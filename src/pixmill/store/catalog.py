@@ -135,8 +135,8 @@ class Palettes(Protocol):
         unfit name, a document beyond 64 MiB, and a palette beyond the 10,000th.
         """
 
-    def delete(self, name: str) -> bool:
-        """Drop a palette; False where there is none."""
+    def delete(self, name: str, expected_revision: int | None = None) -> bool:
+        """Drop a palette; False where there is none, or another revision than is expected."""
 
 
 class Catalog(Protocol):

@@ -23,6 +23,7 @@ from pixmill.web.depot import Depot
 from pixmill.web.engine import Engine
 from pixmill.web.errors import ApiError, error_response, overloaded
 from pixmill.web.gate import Gate
+from pixmill.web.heads import HeadAsGet
 from pixmill.web.openapi import describe
 from pixmill.web.pages import STATIC_FOLDER, Assets, Pages
 from pixmill.web.proxies import TrustedProxies
@@ -101,6 +102,7 @@ def create_app(
             Middleware(
                 Gate, credentials=credentials, quotas=quotas, public_read=settings.public_read
             ),
+            Middleware(HeadAsGet),
         ],
         exception_handlers={
             ItemError: _answer_item_error,

@@ -31,6 +31,9 @@ CSRF_HEADER = "x-csrf-token"
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/sign-in", "/sign-in/link"})
 _OPEN_FOLDER = "/static/"  # what the sign-in page is drawn with
 _RETRY_AFTER_S = 10
+_LONGEST_NEXT = 1000  # the sign-in page takes a little more
+# Where programs ask: they are told 401, whatever they accept; a browser then asks for a name.
+_API = ("/colours/", "/colors/", "/image/", "/images", "/palettes", "/metrics", "/openapi.json")
 _PUBLIC_PATH, _PUBLIC_FOLDER = "/monitoring", "/image/"  # where `public_read` is set
 _PROBES = frozenset({"/healthz", "/readyz"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -99,9 +102,14 @@ class Gate:
         self, scope: Scope, headers: Headers, receive: Receive, send: Send
     ) -> None:
         is_form = scope["path"] in _FORMS
-        if "text/html" in headers.get("accept", "") and (scope["method"] == "GET" or is_form):
-            path = "/" if is_form else quote(scope["path"])
-            answer = RedirectResponse(f"/sign-in?next={path}", status_code=303)
+        is_page = scope["method"] == "GET" and not scope["path"].startswith(_API)
+        if "text/html" in headers.get("accept", "") and (is_page or is_form):
+            path = "/" if is_form else scope["path"]
+            query = scope.get("query_string", b"").decode("latin-1")
+            back = quote(f"{path}?{query}" if query and not is_form else path)
+            if len(back) > _LONGEST_NEXT:
+                back = quote(path)
+            answer = RedirectResponse(f"/sign-in?next={back}", status_code=303)
             await answer(scope, receive, send)
             return
         raise unauthorized(by_script=CSRF_HEADER in headers or "sec-fetch-dest" in headers)

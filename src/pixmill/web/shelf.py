@@ -120,6 +120,6 @@ class Shelf:
             palette.name, document, len(palette.entries), expected_revision
         )
 
-    async def delete(self, name: str) -> bool:
-        """Drop a palette; False where there is none."""
-        return await asyncio.to_thread(self._catalog.palettes.delete, name)
+    async def delete(self, name: str, expected_revision: int | None = None) -> bool:
+        """Drop a palette; False where there is none, or another revision than is expected."""
+        return await asyncio.to_thread(self._catalog.palettes.delete, name, expected_revision)

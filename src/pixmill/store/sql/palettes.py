@@ -70,12 +70,15 @@ class SqlPalettes:
             _store(connection, info, document, new=standing is None)
             return info
 
-    def delete(self, name: str) -> bool:
-        """Drop a palette; False where there is none."""
+    def delete(self, name: str, expected_revision: int | None = None) -> bool:
+        """Drop a palette, if it is what is expected; False where there is none such."""
         if not is_palette_name(name):
             return False
+        query = delete(palettes).where(palettes.c.name == name)
+        if expected_revision is not None:
+            query = query.where(palettes.c.revision == expected_revision)
         with self._database.writing() as connection:
-            return connection.execute(delete(palettes).where(palettes.c.name == name)).rowcount == 1
+            return connection.execute(query).rowcount == 1
 
 
 def _info(row: Any) -> PaletteInfo:

@@ -135,14 +135,9 @@ async def put(
 async def delete(request: Request, parts: Parts, name: Name) -> Response:
     """Drop a palette that is kept, with `If-Match` that revision alone; never the built-in one."""
     expected = await _expected(request, parts, name)
-    if expected is not None:
+    if not await parts.shelf.delete(name, expected):
         standing = await asyncio.to_thread(parts.catalog.palettes.revision, name)
-        if standing is None:
-            raise _unknown()
-        if standing != expected:
-            raise _unexpected()
-    if not await parts.shelf.delete(name):
-        raise _unknown()
+        raise _unknown() if standing is None else _unexpected()
     return Response(status_code=204)
 
 
