@@ -17,7 +17,6 @@ import pytest
 from pixmill.batch import RunOptions, run
 from pixmill.errors import InputError, UsageError
 from pixmill.imaging.probe import Limits
-from tests import warm
 from tests.analyses import slow, treacherous
 from tests.origin import Origin, answer, hang
 from tests.pictures import expected, plain, png
@@ -44,11 +43,6 @@ def origin() -> Iterator[Origin]:
 
 def options(**changes: object) -> RunOptions:
     return RunOptions(**{"workers": 2, "allow_networks": LOOPBACK, "dedupe": False, **changes})
-
-
-@pytest.fixture
-def children() -> Callable[[], list[psutil.Process]]:
-    return warm.children
 
 
 def hexes(record: pixmill.Record) -> list[tuple[str, int]]:

@@ -17,7 +17,7 @@ import pytest
 
 from pixmill.errors import DecoderCrashed
 from pixmill.pool import Pool
-from tests import crafted, warm
+from tests import crafted
 
 PROJECT = str(Path(__file__).parents[2])
 
@@ -41,7 +41,7 @@ def wait_until(condition, what):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_workers_killed_100_times_from_outside_lose_nothing_and_repeat_nothing(workers):
+def test_workers_killed_100_times_from_outside_lose_nothing_and_repeat_nothing(workers, children):
     """Each kill comes at a random moment; no item is at work in three of them."""
     chance = random.Random(workers)
     answers = []
@@ -60,7 +60,7 @@ def test_workers_killed_100_times_from_outside_lose_nothing_and_repeat_nothing(w
     assert len(results) > 100
     assert results == [(n * n, n) for n in range(len(results))]
     assert len(answers) == len(results)
-    assert not warm.children()
+    assert not children()
 
 
 def test_an_item_at_work_in_one_or_two_kills_goes_again_and_its_neighbours_never_fail():
