@@ -30,7 +30,7 @@ SHORT = os.environ.get("PIXMILL_SOAK") == "short"
 SIZES = [
     pytest.param((300, 3), id="few"),
     pytest.param(
-        (1000, 10 if SHORT else 50),
+        (1000, 5 if SHORT else 50),
         id="many",
         marks=[pytest.mark.soak, pytest.mark.timeout(1800)],
     ),

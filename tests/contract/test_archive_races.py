@@ -5,6 +5,7 @@ In each run of the tests a few images by a few processes, in a soak as many as t
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -21,9 +22,12 @@ from tests.archives import counts_of, names_of, stored_images
 from tests.contract.archives import ARCHIVES, RED, open_one, place_of
 
 PROJECT = Path(__file__).parents[2]
+SHORT = os.environ.get("PIXMILL_SOAK") == "short"
 SIZES = [
     pytest.param((3, 30, 2), id="few"),
-    pytest.param((8, 500, 4), id="many", marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
+    pytest.param(
+        (8, 100 if SHORT else 500, 4), id="many", marks=[pytest.mark.soak, pytest.mark.timeout(900)]
+    ),
 ]
 
 
