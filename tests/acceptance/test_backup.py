@@ -21,6 +21,7 @@ from tests.command import run
 from tests.contract.archives import RED, capture, put_blobs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -65,6 +66,17 @@ def pixmill(folder: Path, *arguments: str, status: int = 0):  # type: ignore[no-
     return done
 
 
+def back_up_while(folder: Path, write: Callable[[], None], done: threading.Event) -> None:
+    """Back up while another thread writes until it is `done`."""
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        pixmill(folder, "backup", "../b.tar")
+    finally:
+        done.set()
+        writer.join()
+
+
 def nothing_is_left(folder: Path) -> bool:
     data = data_of(folder)
     return not data.exists() or not [path for path in data.rglob("*") if path.is_file()]
@@ -99,13 +111,7 @@ def test_a_backup_while_others_write_is_of_one_moment(tmp_path: Path, full: Path
                 if done.is_set():
                     return
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        pixmill(full, "backup", "../b.tar")
-    finally:
-        done.set()
-        writer.join()
+    back_up_while(full, write, done)
     new = tmp_path / "new"
     pixmill(new, "restore", "../b.tar")
     contents = look(data_of(new))
@@ -240,13 +246,7 @@ def test_a_copy_of_the_database_ends_however_often_others_write(full: Path) -> N
             while not done.is_set():
                 other.execute("INSERT INTO ballast VALUES ('one more')")
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        pixmill(full, "backup", "../b.tar")
-    finally:
-        done.set()
-        writer.join()
+    back_up_while(full, write, done)
 
 
 def test_a_restore_that_was_killed_is_done_again(tmp_path: Path, full: Path) -> None:

@@ -83,15 +83,15 @@ def restore(file: RestoredFile) -> None:
 
 def _places(settings: Settings) -> tuple[Path, Path]:
     """Return the database and the folder of images. Raises UsageError where they are elsewhere."""
-    from pixmill.store.opening import embedded_file  # noqa: PLC0415
+    from pixmill.store.opening import embedded_store  # noqa: PLC0415
 
-    database = embedded_file(settings.archive, settings.catalog, settings.data)
-    if database is None:
+    places = embedded_store(settings.archive, settings.catalog, settings.blobs, settings.data)
+    if places is None:
         raise UsageError(
             "catalog and archive are not in one SQLite file: back them up by their own means "
             "(pg_dump, mongodump), and then the folder of images"
         )
-    return database, settings.blobs or settings.data / "blobs"
+    return places
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from pixmill.cli.tables import own_standard_output
 from pixmill.cli.voice import open_voice, tell_summary
 from pixmill.cli.watch import RunWatcher
 from pixmill.ingest.arrivals import Arrivals, Sender
-from pixmill.ingest.watch import FolderWatch, WatchedArrivals
+from pixmill.ingest.watch import FolderWatch
+from pixmill.ingest.watched import WatchedArrivals
 
 if TYPE_CHECKING:
     from pixmill.cli.order import Order

@@ -19,21 +19,17 @@ import stat
 import threading
 import time
 from collections import deque
-from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixmill.batch.source.entry import display, reason, unreadable
-from pixmill.errors import CorruptImage, OutputError, UnsupportedFormat
+from pixmill.errors import CorruptImage, UnsupportedFormat
 from pixmill.record import Item
 from pixmill.store.archive import capture_key
-from pixmill.store.opening import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from pixmill.ingest.arrivals import Arrivals, Row
     from pixmill.record import Record
     from pixmill.store.archive import Archive
 
@@ -43,7 +39,6 @@ _LOOK_EVERY_S = 0.5
 _REST = 4  # a look that takes long is followed by a rest of so many times that
 _MOST_AT_WORK = 128
 _ASKED_AT_ONCE = 32
-_FORGET_EVERY_S = 3600.0
 _ON_ITS_WAY = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")
 _PERHAPS_HALF = {CorruptImage.code, UnsupportedFormat.code}
 
@@ -260,54 +255,3 @@ class FolderWatch:
             again = f"can not look into {trouble}; trying again"
             self.news.append(again if trouble else "the folder can be looked into again")
         self._trouble = trouble
-
-
-class WatchedArrivals:
-    """The stage of a watch: only whole files go into the archive, and the watch learns of it.
-
-    What came last more than `keep_days` ago is dropped at the start and every hour. `say` is told
-    what happens to the folder.
-    """
-
-    def __init__(
-        self,
-        watch: FolderWatch,
-        arrivals: Arrivals,
-        archive: Archive,
-        say: Callable[[str], None],
-        keep_days: float | None = None,
-    ) -> None:
-        self._watch, self._arrivals, self._archive = watch, arrivals, archive
-        self._say = say
-        self._keep_days = keep_days
-        self._forget_at = time.monotonic()
-
-    def through(self, rows: Iterable[Row | None], run: str) -> Iterator[Row | None]:
-        """Pass on rows of whole files, once the archive has them. Raises OutputError."""
-        for row in self._arrivals.through(self._whole(rows), run):
-            if row is not None:
-                self._watch.landed(row[0])
-            yield row
-
-    def _whole(self, rows: Iterable[Row | None]) -> Iterator[Row | None]:
-        for row in rows:
-            while self._watch.news:
-                self._say(self._watch.news.popleft())
-            self._forget()
-            if row is None or self._watch.stands(*row):
-                yield row
-            else:
-                self._drop_blobs(row[1])
-
-    def _drop_blobs(self, record: Record) -> None:
-        """Delete what was kept of a file that had changed when it was read."""
-        kept = record.kept
-        for name in (kept.original, kept.grey) if kept else ():
-            if name is not None:
-                with suppress(OutputError):
-                    self._archive.blobs.delete(name)
-
-    def _forget(self) -> None:
-        if self._keep_days is not None and time.monotonic() >= self._forget_at:
-            self._archive.forget(utc_now() - timedelta(days=self._keep_days))
-            self._forget_at = time.monotonic() + _FORGET_EVERY_S

@@ -95,14 +95,19 @@ def open_archive(
         return open_archive_at(place, LocalBlobs(blobs or data / _BLOBS), clock)
 
 
-def embedded_file(archive_url: str | None, catalog_url: str | None, data: Path) -> Path | None:
-    """Return the SQLite file that holds catalog and archive, None where they are not in one."""
+def embedded_store(
+    archive_url: str | None, catalog_url: str | None, blobs: Path | None, data: Path
+) -> tuple[Path, Path] | None:
+    """Return the SQLite file that holds catalog and archive, and the folder of images.
+
+    None where the two are not in one such file. Raises UsageError as `open_catalog` does.
+    """
     path = _locate(catalog_url, data).path
-    if archive_url is None:
-        return path
-    if archive_url.startswith(_MONGO_SCHEMES):
+    if archive_url is not None and archive_url.startswith(_MONGO_SCHEMES):
         return None
-    return path if _locate(archive_url, data).path == path else None
+    if path is None or (archive_url is not None and _locate(archive_url, data).path != path):
+        return None
+    return path, blobs or data / _BLOBS
 
 
 def sqlite_url(path: Path) -> str:
