@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from pixmill.settings import Settings
 from pixmill.web.errors import ApiError
-from pixmill.web.quotas import Quota, Quotas, household
+from pixmill.web.quotas import Quota, Quotas, Window, household
 
 
 def quotas(**rates):
@@ -28,6 +30,83 @@ def test_each_has_as_many_as_the_setting_says():
         assert 1 <= int(error.headers["Retry-After"]) <= 60
         assert error.headers["RateLimit-Reset"] == error.headers["Retry-After"]
         assert found.spend(kind, "b").remaining == limit - 1
+
+
+class Clock:
+    """A clock that is set by hand; it begins with a minute."""
+
+    def __init__(self):
+        self.now = 60.0 * 1000
+
+    def __call__(self):
+        return self.now
+
+
+def spent(window, count, who="a"):
+    return [window.spend(who)[0] for _ in range(count)]
+
+
+def test_the_turn_of_a_minute_gives_no_second_quota():
+    clock = Clock()
+    window = Window(10, clock)
+    clock.now += 59
+    assert sum(spent(window, 20)) == 10
+    clock.now += 2  # a second into the next minute: of ten, 9.83 still count
+    assert sum(spent(window, 20)) == 1
+    clock.now += 29  # half of the ten, and the one
+    assert sum(spent(window, 20)) == 4
+    clock.now += 120
+    assert sum(spent(window, 20)) == 10
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("pace", [0.1, 0.7, 3.0, 31.0])
+def test_who_comes_back_when_told_gets_through_and_not_a_second_earlier(limit, pace):
+    clock = Clock()
+    window = Window(limit, clock)
+    refused = 0
+    for _ in range(400):
+        clock.now += pace
+        allowed, quota = window.spend("a")
+        if not allowed:
+            refused += 1
+            assert quota.remaining == 0
+            clock.now += quota.reset_s - 1.001
+            assert not window.spend("a")[0]
+            clock.now += 1.001
+            assert window.spend("a")[0]
+    assert refused or 60 / pace < limit * 2
+
+
+def test_more_is_left_when_told():
+    clock = Clock()
+    window = Window(10, clock)
+    clock.now += 50
+    spent(window, 7)
+    clock.now += 13
+    _, before = window.spend("a")
+    clock.now += before.reset_s
+    _, after = window.spend("a")
+    assert after.remaining == before.remaining  # one came back, one was spent
+
+
+def test_what_is_remembered_is_bounded(monkeypatch):
+    monkeypatch.setattr("pixmill.web.quotas._MOST_COUNTED", 3)
+    window = Window(1, Clock())
+    assert all(window.spend(who)[0] for who in "abcd")
+    assert not window.spend("d")[0]
+    assert window.spend("a")[0]  # the first was forgotten
+
+
+def test_threads_spend_no_more_than_there_is():
+    window = Window(1000, Clock())
+    allowed = []
+    threads = [threading.Thread(target=lambda: allowed.extend(spent(window, 500))) for _ in "1234"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(allowed) == 1000
 
 
 def test_failed_sign_ins_are_counted_apart():

@@ -32,6 +32,7 @@ from pixmill.web.routes import (
     colors,
     console,
     gallery,
+    grey,
     health,
     images,
     match,
@@ -54,7 +55,10 @@ if TYPE_CHECKING:
     from pixmill.web.access import Log
     from pixmill.web.metrics import Metrics
 
-_SUBJECTS = (match, colors, palettes, images, monitoring, console, gallery, sign_in, health)
+# Looked through in this order.
+_SUBJECTS = (
+    grey, match, colors, palettes, images, monitoring, console, gallery, sign_in, health,
+)  # fmt: skip
 _UPLOADS = (
     "/colours/match", "/colors/match", "/colors/top", "/colors/dominant", "/console/look",
     "/images",
@@ -113,7 +117,7 @@ def create_app(
     )
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     for module in _SUBJECTS:
-        app.include_router(module.router)
+        app.router.routes.extend(module.router.routes)
     app.mount("/static", Assets(directory=STATIC_FOLDER), name="static")
     return app
 

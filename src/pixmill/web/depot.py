@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
-from collections import OrderedDict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +16,7 @@ from pixmill.errors import ItemError, Md5Collision
 from pixmill.ingest.keeper import ArchiveKeeper, image_of
 from pixmill.store.archive import KEY_BYTES, Capture
 from pixmill.web.errors import ApiError, overloaded
+from pixmill.web.greys import Greys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -30,11 +29,10 @@ if TYPE_CHECKING:
     from pixmill.store import Archive
     from pixmill.store.archive import Image, Outcome
     from pixmill.web.engine import Engine
+    from pixmill.web.greys import Grey
     from pixmill.web.uploads import Upload
 
 ARCHIVE_COLORS = 5
-_BELIEVED_S = 2.0
-_ENTRY_BYTES = 400
 _RETRY_AFTER_S = 1
 
 
@@ -52,13 +50,6 @@ class Taken(NamedTuple):
     is_new: bool
 
 
-class Grey(NamedTuple):
-    """A grey image whole, and the digest of the file that it is of."""
-
-    png: bytes
-    sha256: str
-
-
 class Depot:
     """For the tasks of one event loop; raises OutputError where the archive can not be used."""
 
@@ -67,14 +58,11 @@ class Depot:
         archive: Archive,
         engine: Engine,
         settings: Settings,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.archive = archive
         self._engine = engine
         self._keeper = ArchiveKeeper(archive, originals=settings.originals)
-        self._clock = clock
-        self._greys: OrderedDict[str, tuple[float, Grey]] = OrderedDict()
-        self._most_bytes, self._bytes = settings.answers_bytes // 2, 0
+        self._greys = Greys(archive, settings.answers_bytes // 2)
 
     async def take_upload(self, request: Request, sender_of: Callable[[Upload], Sender]) -> Taken:
         """Take the image that a request carries; `sender_of` may refuse what came with it.
@@ -118,50 +106,12 @@ class Depot:
         return _taken(image.md5, outcome)
 
     async def grey(self, md5: str) -> Grey | None:
-        """Read a grey image; None where there is none.
-
-        What is in memory is believed for two seconds, then it is looked whether the image stands.
-        """
-        known = self._greys.get(md5)
-        if known is not None and self._clock() < known[0]:
-            return known[1]
-        grey = await asyncio.to_thread(self._read_grey, md5)
-        self._forget(md5)
-        if grey is not None:
-            self._remember(md5, grey)
-        return grey
-
-    def _read_grey(self, md5: str) -> Grey | None:
-        stored = self.archive.find(md5)
-        names = stored.image.blobs if stored else None
-        if stored is None or names is None:
-            return None
-        known = self._greys.get(md5)
-        if known is not None and known[1].sha256 == stored.image.sha256:
-            return known[1]
-        blob = self.archive.blobs.open(names.grey)
-        if blob is None:
-            return None
-        with blob:
-            return Grey(blob.read(0, blob.size), stored.image.sha256)
-
-    def _remember(self, md5: str, grey: Grey) -> None:
-        size = len(grey.png) + _ENTRY_BYTES
-        if size > self._most_bytes // 4:
-            return
-        self._greys[md5] = (self._clock() + _BELIEVED_S, grey)
-        self._bytes += size
-        while self._bytes > self._most_bytes:
-            self._forget(next(iter(self._greys)))
-
-    def _forget(self, md5: str) -> None:
-        known = self._greys.pop(md5, None)
-        if known is not None:
-            self._bytes -= len(known[1].png) + _ENTRY_BYTES
+        """Read a grey image; None where there is none."""
+        return await self._greys.get(md5)
 
     async def delete(self, md5: str) -> bool:
         """Drop an image and its files; False where there is none."""
-        self._forget(md5)
+        self._greys.forget(md5)
         return await asyncio.to_thread(self.archive.delete, md5)
 
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import math
 import time
+from collections import OrderedDict
 from ipaddress import ip_address, ip_network
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
-
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 
 from pixmill.web.errors import ApiError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pixmill.settings import Settings
+
+_WINDOW_S = 60
+_MOST_COUNTED = 100_000  # of a kind in a minute; beyond, whoever came first is counted anew
 
 
 class Quota(NamedTuple):
@@ -52,38 +55,77 @@ def household(address: str) -> str:
 class Quotas:
     """Counts requests of keys and addresses, and failed sign-ins of addresses. Thread-safe."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._windows = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._items = {
-            "key": RateLimitItemPerMinute(settings.key_rate),
-            "address": RateLimitItemPerMinute(settings.address_rate),
-            "sign-in": RateLimitItemPerMinute(settings.sign_in_rate),
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._windows = {
+            "key": Window(settings.key_rate, clock),
+            "address": Window(settings.address_rate, clock),
+            "sign-in": Window(settings.sign_in_rate, clock),
         }
 
     def spend(self, kind: str, who: str) -> Quota:
         """Count a request of a `kind` ("key", "address"); ApiError 429 beyond the limit."""
-        who = household(who) if kind == "address" else who
-        if not self._windows.hit(self._items[kind], kind, who):
-            raise self._refusal(kind, who)
-        return self._left(kind, who)
+        allowed, quota = self._windows[kind].spend(household(who) if kind == "address" else who)
+        if not allowed:
+            raise _refusal("requests", quota)
+        return quota
 
     def failed_sign_in(self, address: str) -> None:
         """Count a credential that was wrong; ApiError 429 beyond the limit."""
-        who = household(address)
-        if not self._windows.hit(self._items["sign-in"], "sign-in", who):
-            raise self._refusal("sign-in", who)
+        allowed, quota = self._windows["sign-in"].spend(household(address))
+        if not allowed:
+            raise _refusal("failed sign-ins", quota)
 
-    def _left(self, kind: str, who: str) -> Quota:
-        stats = self._windows.get_window_stats(self._items[kind], kind, who)
-        reset_s = max(1, math.ceil(stats.reset_time - time.time()))
-        return Quota(self._items[kind].amount, max(0, stats.remaining), reset_s)
 
-    def _refusal(self, kind: str, who: str) -> ApiError:
-        quota = self._left(kind, who)
-        what = "failed sign-ins" if kind == "sign-in" else "requests"
-        return ApiError(
-            429,
-            "too_many_requests",
-            f"More than {quota.limit} {what} a minute",
-            headers={**quota._replace(remaining=0).headers(), "Retry-After": str(quota.reset_s)},
-        )
+def _refusal(what: str, quota: Quota) -> ApiError:
+    return ApiError(
+        429,
+        "too_many_requests",
+        f"More than {quota.limit} {what} a minute",
+        headers={**quota.headers(), "Retry-After": str(quota.reset_s)},
+    )
+
+
+class Window:
+    """Counts to a limit in this minute of the clock, and of the last one what is not yet past.
+
+    A count of the last minute weighs as much of itself as that minute still reaches into the
+    sixty seconds before now, as if it had come evenly spread.
+    """
+
+    def __init__(self, limit: int, clock: Callable[[], float]) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._minute = 0
+        self._last: OrderedDict[str, int] = OrderedDict()
+        self._this: OrderedDict[str, int] = OrderedDict()
+        self._lock = Lock()
+
+    def spend(self, who: str) -> tuple[bool, Quota]:
+        """Count one if that keeps to the limit; tell whether it did, and what is left."""
+        with self._lock:
+            minute, past_s = divmod(self._clock(), _WINDOW_S)
+            self._turn(int(minute))
+            last, this = self._last.get(who, 0), self._this.get(who, 0)
+            weight = last * (1 - past_s / _WINDOW_S)
+            allowed = weight + this < self._limit
+            if allowed:
+                this += 1
+                self._this[who] = this
+                if len(self._this) > _MOST_COUNTED:
+                    self._this.popitem(last=False)
+        left = max(0, self._limit - math.floor(weight + this))
+        until_s = _until_less(self._limit - left, last, this, past_s)
+        return allowed, Quota(self._limit, left, math.floor(until_s) + 1)
+
+    def _turn(self, minute: int) -> None:
+        if minute != self._minute:
+            self._last = self._this if minute == self._minute + 1 else OrderedDict()
+            self._this = OrderedDict()
+            self._minute = minute
+
+
+def _until_less(count: int, last: int, this: int, past_s: float) -> float:
+    """Tell in how many seconds less than `count` is counted, if nothing more comes."""
+    if this < count:  # as soon as enough of the last minute is past
+        return _WINDOW_S * (1 - (count - this) / last) - past_s
+    return _WINDOW_S * (2 - count / this) - past_s  # when this minute is the last one

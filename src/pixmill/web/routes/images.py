@@ -1,4 +1,4 @@
-"""`/images` and `/image`: images into the archive, what is known of them, their files."""
+"""`/images`: images into the archive, what is known of them, their files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pixmill.web.depot import Sender
 from pixmill.web.errors import ApiError, invalid_request, too_many_bytes
 from pixmill.web.files import Facts, file_answer, not_modified
 from pixmill.web.openapi import answers
-from pixmill.web.openapi_images import FILE, IMAGE_TO_KEEP, IMAGES, PARTS, STORED
+from pixmill.web.openapi_images import IMAGE_TO_KEEP, IMAGES, PARTS, STORED
 from pixmill.web.services import Parts, needs
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["images"])
 _READ, _WRITE = [Depends(needs("read"))], [Depends(needs("write"))]
-_ADMIN, _VISIT = [Depends(needs("admin"))], [Depends(needs("read", visitors=True))]
+_ADMIN = [Depends(needs("admin"))]
 _UPLOADED = "upload"
 _WISH = ("url", "source", "reference")
 _WORD = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
@@ -209,29 +209,6 @@ def _file_headers(format_: str, md5: str) -> dict[str, str]:
         "Content-Disposition": f'{disposition}; filename="{md5}.{_ENDINGS.get(format_, "bin")}"',
         "Cache-Control": "private, no-cache",
     }
-
-
-@router.head("/image/{md5}", dependencies=_VISIT, include_in_schema=False)
-@router.get(
-    "/image/{md5}",
-    summary="Read an image's grey version",
-    dependencies=_VISIT,
-    responses={**answers(None, 401, 403, 404, 429, 503), **FILE},
-)
-async def grey(request: Request, md5: str) -> Response:
-    """Read the grey version, a PNG in which each pixel is `(R + G + B) // 3`."""
-    depot: Depot = request.app.state.services.depot
-    lower = md5.lower()
-    found = await depot.grey(lower) if _MD5.fullmatch(lower) else None
-    if found is None:
-        raise _unknown()
-    tag = f'"{found.sha256}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    body = b"" if request.method == "HEAD" else found.png
-    headers["Content-Length"] = str(len(found.png))
-    return Response(body, media_type="image/png", headers=headers)
 
 
 @router.delete(

@@ -1,0 +1,69 @@
+"""`/image`: grey versions, at the speed of pages full of them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, cast
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+
+from pixmill.web.errors import ApiError
+from pixmill.web.openapi import answers
+from pixmill.web.openapi_images import FILE
+from pixmill.web.services import needs, services_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    Dependency = Callable[[Request], Awaitable[None]]
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_VISIT = [Depends(needs("read", visitors=True))]
+
+
+class _PlainRoute(APIRoute):
+    """A route for the request and the words of its path alone: FastAPI takes longer than these.
+
+    Its dependencies are given the request, too.
+    """
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["method"] not in (self.methods or ()):
+            await super().handle(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        for check in self.dependencies:
+            await cast("Dependency", check.dependency)(request)
+        response: Response = await self.endpoint(request, **scope["path_params"])
+        await response(scope, receive, send)
+
+
+router = APIRouter(tags=["images"], route_class=_PlainRoute)
+
+
+@router.head("/image/{md5}", dependencies=_VISIT, include_in_schema=False)
+@router.get(
+    "/image/{md5}",
+    summary="Read an image's grey version",
+    dependencies=_VISIT,
+    responses={**answers(None, 401, 403, 404, 429, 503), **FILE},
+)
+async def grey(request: Request, md5: str) -> Response:
+    """Read the grey version, a PNG in which each pixel is `(R + G + B) // 3`."""
+    depot = (await services_of(request)).depot
+    lower = md5.lower()
+    found = await depot.grey(lower) if _MD5.fullmatch(lower) else None
+    if found is None:
+        raise ApiError(404, "not_found", "There is no such image")
+    tag = f'"{found.sha256}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    body = b"" if request.method == "HEAD" else found.png
+    headers["Content-Length"] = str(len(found.png))
+    return Response(body, media_type="image/png", headers=headers)
