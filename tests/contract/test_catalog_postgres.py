@@ -21,7 +21,7 @@ def test_an_empty_database_becomes_a_catalog_and_an_archive_unasked(postgres, tm
         catalog.keys.add("shop", ["read"])
     with open_archive(None, postgres, None, tmp_path / "data") as archive:
         assert archive.page(1) == []
-    assert migrate_catalog(postgres, tmp_path) == ("0003", "0003")
+    assert migrate_catalog(postgres, tmp_path) == ("0004", "0004")
     assert not (tmp_path / "data" / "catalog.sqlite").exists()
 
 
@@ -36,12 +36,12 @@ def test_many_who_open_an_empty_database_at_once_all_find_a_catalog(postgres, tm
 def test_an_older_catalog_waits_for_migrate(postgres, tmp_path):
     with open_catalog(postgres, tmp_path):
         pass
-    for table in ("images", "arrivals", "minutes", "minute_codes"):
+    for table in ("jobs", "images", "arrivals", "minutes", "minute_codes"):
         execute(postgres, f"DROP TABLE {table}")
     execute(postgres, "UPDATE pixmill_version SET version_num = '0002'")
     with pytest.raises(OutputError, match=r"of an older pixmill .*run `pixmill migrate`"):
         open_catalog(postgres, tmp_path)
-    assert migrate_catalog(postgres, tmp_path) == ("0002", "0003")
+    assert migrate_catalog(postgres, tmp_path) == ("0002", "0004")
     open_catalog(postgres, tmp_path).close()
 
 

@@ -1,5 +1,7 @@
 """What the catalog keeps, and the ports it is reached by: keys, sessions of pages, palettes.
 
+The port of jobs, which are the catalog's too, is in `jobs`.
+
 Owns the types, the protocols, and what names and scopes may be. How secrets look is left to
 `credentials`, where a catalog lies to `opening`, tables to the adapter. A palette is a document
 here, bytes with a name: what they mean is left to whoever reads them.
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
     from typing import Self
+
+    from pixmill.store.jobs import Jobs
 
 SCOPES = ("read", "match", "write", "jobs", "metrics", "admin")
 DEFAULT_SCOPES = ("read", "match", "write", "jobs")
@@ -150,6 +154,9 @@ class Catalog(Protocol):
 
     @property
     def palettes(self) -> Palettes: ...  # noqa: D102
+
+    @property
+    def jobs(self) -> Jobs: ...  # noqa: D102
 
     def close(self) -> None:
         """Release connections; may be called again."""

@@ -8,6 +8,7 @@ from pixmill.store.opening import utc_now
 from pixmill.store.sql import postgres
 from pixmill.store.sql.archive import SqlArchive
 from pixmill.store.sql.database import Database
+from pixmill.store.sql.jobs import SqlJobs
 from pixmill.store.sql.keys import SqlKeys
 from pixmill.store.sql.palettes import SqlPalettes
 from pixmill.store.sql.revisions import bring_up
@@ -32,6 +33,7 @@ class SqlCatalog:
         self.keys = SqlKeys(database)
         self.sessions = SqlSessions(database)
         self.palettes = SqlPalettes(database)
+        self.jobs = SqlJobs(database)
 
     def close(self) -> None:
         """Release connections; may be called again."""

@@ -26,7 +26,7 @@ from sqlalchemy.types import TypeDecorator
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
-REVISION = "0003"  # the newest of the migrations, known here so that opening need not ask Alembic
+REVISION = "0004"  # the newest of the migrations, known here so that opening need not ask Alembic
 VERSION_TABLE = "pixmill_version"
 
 KEYS_COUNTER = "keys"
@@ -159,3 +159,42 @@ minute_codes = Table(
     Column("code", String(40), primary_key=True),
     Column("fails", BigInteger, nullable=False),
 )
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("place", _COUNTED, primary_key=True),
+    Column("id", String(32), nullable=False),
+    Column("key_id", Integer, ForeignKey("keys.id", name="jobs_key"), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("spec", Text, nullable=False),  # JSON
+    Column("word", String(200)),
+    Column("request", LargeBinary(32), nullable=False),  # the SHA-256 of what was asked for
+    Column("done", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("result", String(500)),
+    Column("result_bytes", BigInteger),
+    Column("result_type", String(100)),
+    Column("code", String(40)),
+    Column("message", Text),
+    Column("created_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("attempts", Integer, nullable=False),
+    Column("deaths", Integer, nullable=False),
+    Column("lease_owner", String(64)),
+    Column("lease_until", UtcTime),
+    Column("webhook", Text),
+    Column("webhook_attempts", Integer, nullable=False),
+    Column("webhook_state", String(10)),
+    Column("webhook_at", UtcTime),  # when it is due; of none else
+    Column("revision", BigInteger, nullable=False),
+)
+Index("jobs_id", jobs.c.id, unique=True)
+Index("jobs_of_key", jobs.c.key_id, jobs.c.place)
+Index("jobs_by_state", jobs.c.state, jobs.c.key_id, jobs.c.place)
+Index("jobs_finished", jobs.c.state, jobs.c.finished_at)
+Index("jobs_webhook", jobs.c.webhook_at)
+Index("jobs_word", jobs.c.key_id, jobs.c.word, unique=True)

@@ -1,0 +1,201 @@
+"""What is to be done in the background, and what became of it: the port of jobs and their states.
+
+Owns every change of state that there is, in one table. What a kind of job does is told by its
+`spec`, a JSON document whose meaning is left to whoever runs it; its result is a blob. A job runs
+only under a lease, which its owner renews: whoever lost it may neither finish the job nor tell of
+it, so that of two who believe that they run a job only one is heard.
+
+Every method of the port raises OutputError where the database can not be used. All are synchronous,
+and any number of threads and processes may call them at once.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
+
+from pixmill.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+State = Literal["queued", "running", "stalled", "succeeded", "failed", "canceled", "expired"]
+Event = Literal[
+    "claim", "release", "succeed", "fail", "stall", "redrive", "cancel", "retry", "expire"
+]
+STATES: tuple[State, ...] = get_args(State)
+
+TRANSITIONS: dict[tuple[State, Event], State] = {
+    ("queued", "claim"): "running",
+    ("running", "claim"): "running",  # by another, once the lease is over
+    ("running", "release"): "queued",  # handed back, as at the end of a process
+    ("running", "succeed"): "succeeded",
+    ("running", "fail"): "failed",
+    ("running", "stall"): "stalled",
+    ("running", "cancel"): "canceled",
+    ("queued", "cancel"): "canceled",
+    ("stalled", "cancel"): "canceled",
+    ("stalled", "redrive"): "queued",
+    ("failed", "retry"): "queued",
+    ("succeeded", "retry"): "queued",  # for what failed of it
+    ("succeeded", "expire"): "expired",
+    ("failed", "expire"): "expired",
+    ("canceled", "expire"): "expired",
+}
+"""Each state that an event may find a job in, and the state it leads to."""
+
+FINISHED: tuple[State, ...] = ("succeeded", "failed", "canceled", "expired")
+MAX_QUEUED = 10_000  # jobs of one key that wait or run
+MAX_DEATHS = 3  # of processes that ran nothing else, after which a job is not begun again
+MAX_SPEC_BYTES = 64 << 10
+_ID = re.compile(r"[0-9a-f]{32}")
+_WORD = re.compile(r"[!-~]{1,200}")
+
+
+class OtherRequest(UsageError):
+    """The key has sent another request under this idempotency key."""
+
+
+class TooManyJobs(UsageError):
+    """The key has as many jobs waiting and running as it may have."""
+
+
+class Result(NamedTuple):
+    """The blob that a job made."""
+
+    name: str
+    bytes: int
+    media_type: str
+
+
+class Progress(NamedTuple):
+    """How much of a job is done: items of `total`, and how many of those done failed."""
+
+    done: int = 0
+    failed: int = 0
+    total: int = 0
+
+
+class Outcome(NamedTuple):
+    """What became of a job: a result, or a code of section 6 and a sentence for its owner."""
+
+    result: Result | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+class Webhook(NamedTuple):
+    """Who is to be told of the end: the URL, how often that was tried, and whether it is over."""
+
+    url: str
+    attempts: int = 0
+    state: Literal["waiting", "due", "delivered", "given up"] = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it stands at `revision`, which grows with every change. Times are in UTC.
+
+    `attempts` counts how often it was begun.
+    """
+
+    id: str
+    key_id: int
+    kind: str
+    state: State
+    spec: dict[str, Any]
+    progress: Progress
+    outcome: Outcome
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    attempts: int
+    revision: int
+    place: int
+    webhook: Webhook | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job to be: `word` is the idempotency key of the request, `webhook` a URL."""
+
+    key_id: int
+    kind: str
+    spec: dict[str, Any]
+    total: int = 1
+    word: str | None = None
+    webhook: str | None = None
+
+
+class Jobs(Protocol):
+    """Jobs of all keys. Where a `key_id` is given, jobs of others are as if they were not there."""
+
+    def add(self, new: NewJob) -> tuple[Job, bool]:
+        """Keep a job, or find the one that the same request made before; whether it is new.
+
+        OtherRequest where the word stands for another request, TooManyJobs beyond MAX_QUEUED,
+        UsageError for a spec or a word that is too long.
+        """
+
+    def find(self, id_: str, key_id: int | None = None) -> Job | None:
+        """Find a job."""
+
+    def page(self, limit: int, key_id: int | None = None, behind: int | None = None) -> list[Job]:
+        """List jobs, the newest first, those behind a `place`."""
+
+    def claim(self, owner: str, lease_s: float, kinds: Sequence[str]) -> Job | None:
+        """Take a job that waits, or whose lease is over, for `lease_s` seconds; None without any.
+
+        The key that has the fewest jobs running comes first, of a key the oldest job. A job whose
+        process died too often is failed instead.
+        """
+
+    def renew(self, id_: str, owner: str, lease_s: float, progress: Progress) -> bool:
+        """Hold a job on and tell how far it is; False where the owner has it no longer."""
+
+    def end(
+        self, id_: str, owner: str, event: Event, outcome: Outcome, progress: Progress
+    ) -> Job | None:
+        """Move a job on as its owner (release, succeed, fail, stall); None where it is not his."""
+
+    def move(self, id_: str, event: Event, key_id: int | None = None) -> Job | None:
+        """Move a job on from outside (cancel, retry, redrive, expire).
+
+        None where there is none such, or its state knows no such event.
+        """
+
+    def finished_before(self, moment: datetime, limit: int) -> list[Job]:
+        """List jobs that ended before a time and are not expired, the oldest first."""
+
+    def forget(self, moment: datetime) -> int:
+        """Drop what is known of jobs that ended before a time and are expired; tell how many."""
+
+    def claim_webhook(self, lease_s: float) -> Job | None:
+        """Take a job whose end is to be told now; it is due again after `lease_s` seconds."""
+
+    def told(self, id_: str, attempts: int, *, delivered: bool, again_s: float | None) -> None:
+        """Note that the end was told, or when to try again; None: never."""
+
+
+def sources_of(event: Event) -> tuple[State, ...]:
+    """Return the states that an event may find a job in."""
+    return tuple(state for state, known in TRANSITIONS if known == event)
+
+
+def target_of(event: Event) -> State:
+    """Return the state that an event leads to."""
+    (target,) = {state for (_, known), state in TRANSITIONS.items() if known == event}
+    return target
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a text looks as the id of a job does."""
+    return _ID.fullmatch(text) is not None
+
+
+def check_word(word: str | None) -> None:
+    """Raise UsageError unless it may be an idempotency key."""
+    if word is not None and not _WORD.fullmatch(word):
+        raise UsageError("an Idempotency-Key is 1 to 200 printable ASCII characters, no space")

@@ -1,0 +1,326 @@
+"""The contract of the catalog, over every adapter: jobs, from their request to their end."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pixmill.errors import UsageError
+from pixmill.store import open_catalog
+from pixmill.store.jobs import (
+    FINISHED,
+    MAX_DEATHS,
+    STATES,
+    TRANSITIONS,
+    NewJob,
+    OtherRequest,
+    Outcome,
+    Progress,
+    Result,
+    TooManyJobs,
+    sources_of,
+    target_of,
+)
+from tests.contract.catalogs import HOSTILE, START, Clock, race
+
+ANY = ("operations",)
+DONE = Outcome(Result("results/2026-11-20/cam/1-2.png", 7, "image/png"))
+BROKEN = Outcome(code="corrupt_image", message="it is broken")
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def catalog(request, tmp_path, clock):
+    """A catalog of each adapter with two keys, of ids 1 and 2."""
+    url = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    with open_catalog(url, tmp_path / "data", clock=clock) as opened:
+        for name in ("one", "other"):
+            opened.keys.add(name, ["jobs"])
+        yield opened
+
+
+@pytest.fixture
+def jobs(catalog):
+    return catalog.jobs
+
+
+def wish(key_id=1, number=0, **more):
+    return NewJob(key_id=key_id, kind="operations", spec={"number": number}, **more)
+
+
+def add(jobs, *arguments, **more):
+    return jobs.add(wish(*arguments, **more))[0]
+
+
+def claim(jobs, owner="me", lease_s=30.0, kinds=ANY):
+    return jobs.claim(owner, lease_s, kinds)
+
+
+def reach(jobs, state):
+    """A job in a state."""
+    job = add(jobs, webhook=None)
+    if state == "queued":
+        return job
+    if state == "canceled":
+        return jobs.move(job.id, "cancel")
+    claim(jobs)
+    if state == "running":
+        return jobs.find(job.id)
+    event = {"succeeded": "succeed", "failed": "fail", "stalled": "stall", "expired": "fail"}[state]
+    ended = jobs.end(job.id, "me", event, BROKEN, Progress(1, 1, 1))
+    return jobs.move(job.id, "expire") if state == "expired" else ended
+
+
+def test_a_job_is_kept_with_what_it_is_to_do(jobs):
+    job, is_new = jobs.add(wish(number=7, total=3, webhook="https://example.org/told"))
+    assert is_new
+    assert (job.state, job.kind, job.spec) == ("queued", "operations", {"number": 7})
+    assert (job.progress, job.outcome, job.attempts) == (Progress(0, 0, 3), Outcome(), 0)
+    assert START < job.created_at < START + timedelta(seconds=1)
+    assert (job.started_at, job.finished_at) == (None, None)
+    assert job.webhook.url == "https://example.org/told"
+    assert jobs.find(job.id) == job
+
+
+def test_jobs_of_others_are_not_there(jobs):
+    job = add(jobs, 1)
+    assert jobs.find(job.id, 1) == job
+    assert jobs.find(job.id, 2) is None
+    assert jobs.page(10, 2) == []
+    for event in ("cancel", "retry", "expire"):
+        assert jobs.move(job.id, event, 2) is None
+    assert jobs.find(job.id) == job
+    for id_ in HOSTILE:
+        assert jobs.find(id_) is None
+        assert jobs.move(id_, "cancel") is None
+
+
+def test_pages_tell_the_newest_first(jobs):
+    made = [add(jobs, 1 + number % 2, number) for number in range(7)]
+    assert jobs.page(10) == made[::-1]
+    first = jobs.page(2, 1)
+    assert first == [made[6], made[4]]
+    assert jobs.page(2, 1, first[-1].place) == [made[2], made[0]]
+    assert jobs.page(2, 1, made[0].place) == []
+
+
+def test_the_same_request_again_is_the_same_job(jobs):
+    job, _ = jobs.add(wish(word="frame-1", number=1))
+    claim(jobs)
+    again, is_new = jobs.add(wish(word="frame-1", number=1))
+    assert (again.id, again.state, is_new) == (job.id, "running", False)
+    for other in (wish(word="frame-1", number=2), wish(word="frame-1", number=1, webhook="x")):
+        with pytest.raises(OtherRequest):
+            jobs.add(other)
+    assert jobs.add(wish(2, word="frame-1", number=2))[1]
+    assert len({jobs.add(wish(number=1))[0].id for _ in range(2)}) == 2
+
+
+def test_of_many_that_ask_for_the_same_at_once_one_makes_the_job(jobs):
+    found = race(*[lambda: jobs.add(wish(word="frame-1"))] * 8)
+    assert len({job.id for job, _ in found}) == 1
+    assert sum(is_new for _, is_new in found) == 1
+
+
+@pytest.mark.parametrize("word", ["", "a b", "x" * 201, "é", "a\n"])
+def test_a_word_that_no_header_can_hold_is_refused(jobs, word):
+    with pytest.raises(UsageError):
+        add(jobs, word=word)
+
+
+def test_what_a_key_may_have_waiting_and_a_job_may_say_is_bounded(jobs, monkeypatch):
+    with pytest.raises(UsageError, match="more than 65536 bytes"):
+        jobs.add(NewJob(key_id=1, kind="operations", spec={"text": "x" * 70_000}))
+    monkeypatch.setattr("pixmill.store.sql.jobs.MAX_QUEUED", 2)
+    first, _ = (add(jobs, word=f"{number}") for number in range(2))
+    with pytest.raises(TooManyJobs):
+        add(jobs)
+    assert add(jobs, word="0") == first
+    add(jobs, 2)
+    claim(jobs)
+    with pytest.raises(TooManyJobs):
+        add(jobs)
+    jobs.end(first.id, "me", "succeed", DONE, Progress(1, 0, 1))
+    add(jobs)
+
+
+def test_the_oldest_is_claimed_first_and_once(jobs):
+    made = [add(jobs, 1, number) for number in range(3)]
+    claimed = [claim(jobs) for _ in range(4)]
+    assert [each and each.id for each in claimed] == [*(job.id for job in made), None]
+    assert {(each.state, each.attempts) for each in claimed[:3]} == {("running", 1)}
+    assert all(each.started_at > each.created_at for each in claimed[:3])
+
+
+def test_other_kinds_are_left_alone(jobs):
+    add(jobs)
+    assert claim(jobs, kinds=("colors", "match")) is None
+    assert claim(jobs, kinds=("colors", "operations"))
+
+
+def test_a_key_with_few_jobs_at_work_comes_before_one_with_many(jobs):
+    many = [add(jobs, 1, number) for number in range(4)]
+    few = [add(jobs, 2, number) for number in range(2)]
+    order = [claim(jobs).id for _ in range(6)]
+    assert order == [each.id for each in (many[0], few[0], many[1], few[1], many[2], many[3])]
+
+
+def test_of_many_who_claim_at_once_each_has_another(jobs):
+    made = {add(jobs, 1, number).id for number in range(6)}
+    claimed = race(*[lambda owner=f"p{n}": claim(jobs, owner) for n in range(8)])
+    ids = [each.id for each in claimed if each]
+    assert len(ids) == len(set(ids))
+    while (more := claim(jobs)) is not None:  # who found another at the same row has none
+        ids.append(more.id)
+    assert sorted(ids) == sorted(made)
+
+
+def test_a_lease_that_is_renewed_is_nobody_elses(jobs, clock):
+    job = add(jobs, total=10)
+    claim(jobs, "first", lease_s=30)
+    for done in range(1, 4):
+        clock.forward(20)
+        assert jobs.renew(job.id, "first", 30, Progress(done, 0, 10))
+        assert claim(jobs, "second") is None
+    assert jobs.find(job.id).progress == Progress(3, 0, 10)
+
+
+def test_a_lease_that_is_over_goes_to_another_and_the_first_is_not_heard_any_more(jobs, clock):
+    job = add(jobs)
+    claim(jobs, "first", lease_s=30)
+    clock.forward(31)
+    assert jobs.renew(job.id, "first", 30, Progress())  # late, but nobody has taken it
+    clock.forward(31)
+    taken = claim(jobs, "second")
+    assert (taken.id, taken.attempts, taken.state) == (job.id, 2, "running")
+    assert not jobs.renew(job.id, "first", 30, Progress(1, 0, 1))
+    assert jobs.end(job.id, "first", "succeed", DONE, Progress(1, 0, 1)) is None
+    assert jobs.find(job.id) == taken
+    ended = jobs.end(job.id, "second", "succeed", DONE, Progress(1, 0, 1))
+    assert (ended.state, ended.outcome, ended.progress) == ("succeeded", DONE, Progress(1, 0, 1))
+    assert jobs.end(job.id, "second", "fail", BROKEN, Progress()) is None
+    assert jobs.find(job.id) == ended
+
+
+def test_the_revision_grows_with_what_is_to_be_told_and_not_with_a_lease(jobs):
+    job = add(jobs, total=2)
+    seen = [job.revision, claim(jobs).revision]
+    jobs.renew(job.id, "me", 30, Progress(1, 0, 2))
+    seen.append(jobs.find(job.id).revision)
+    jobs.renew(job.id, "me", 30, Progress(1, 0, 2))
+    assert jobs.find(job.id).revision == seen[-1]
+    seen.append(jobs.end(job.id, "me", "succeed", DONE, Progress(2, 0, 2)).revision)
+    assert seen == sorted(set(seen))
+
+
+def test_a_job_whose_process_died_too_often_alone_is_not_begun_again(jobs, clock):
+    job = add(jobs)
+    for number in range(1, MAX_DEATHS + 1):
+        assert claim(jobs, f"process-{number}").attempts == number
+        clock.forward(31)
+    assert claim(jobs, "last") is None
+    found = jobs.find(job.id)
+    assert (found.state, found.outcome.code) == ("failed", "internal")
+    assert "3 times" in found.outcome.message
+    assert jobs.move(job.id, "retry").attempts == 0
+    assert claim(jobs).id == job.id
+
+
+def test_a_job_beside_others_is_not_held_to_their_death(jobs, clock):
+    made = [add(jobs, 1, number) for number in range(2)]
+    for number in range(MAX_DEATHS + 3):
+        assert {claim(jobs, f"process-{number}").id for _ in made} == {job.id for job in made}
+        clock.forward(31)
+    assert claim(jobs).state == "running"
+
+
+def test_a_job_that_is_handed_back_is_claimed_again_at_once(jobs):
+    job = add(jobs)
+    claim(jobs, "first")
+    back = jobs.end(job.id, "first", "release", Outcome(), Progress(3, 1, 9))
+    assert (back.state, back.finished_at) == ("queued", None)
+    assert back.progress == Progress(3, 1, 9)
+    assert claim(jobs, "second").id == job.id
+
+
+@pytest.mark.parametrize("event", ["cancel", "retry", "redrive", "expire"])
+@pytest.mark.parametrize("state", STATES)
+def test_only_the_changes_in_the_table_are_made(jobs, state, event):
+    job = reach(jobs, state)
+    moved = jobs.move(job.id, event)
+    if (state, event) not in TRANSITIONS:
+        assert moved is None
+        assert jobs.find(job.id) == job
+        return
+    assert moved.state == TRANSITIONS[state, event] == target_of(event)
+    assert state in sources_of(event)
+    assert (moved.finished_at is None) == (moved.state not in FINISHED)
+    assert jobs.find(job.id) == moved
+    assert (claim(jobs) is not None) == (moved.state == "queued")
+
+
+def test_a_job_that_is_canceled_while_it_runs_is_lost_to_who_runs_it(jobs):
+    job = add(jobs)
+    claim(jobs)
+    assert jobs.move(job.id, "cancel", 1).state == "canceled"
+    assert not jobs.renew(job.id, "me", 30, Progress())
+    assert jobs.end(job.id, "me", "succeed", DONE, Progress(1, 0, 1)) is None
+    assert jobs.find(job.id).outcome == Outcome()
+
+
+def test_what_ended_long_ago_expires_and_is_forgotten(jobs, clock):
+    old = reach(jobs, "failed")
+    running = add(jobs)
+    clock.forward(100)
+    moment = clock()
+    reach(jobs, "canceled")
+    assert [job.id for job in jobs.finished_before(moment, 10)] == [old.id]
+    assert jobs.forget(moment) == 0
+    jobs.move(old.id, "expire")
+    assert jobs.finished_before(moment, 10) == []
+    assert jobs.forget(moment) == 1
+    assert jobs.find(old.id) is None
+    assert jobs.find(running.id)
+
+
+def test_the_end_of_a_job_is_told_once_at_a_time_until_it_is_heard(jobs, clock):
+    quiet, told = add(jobs, 1), add(jobs, 1, webhook="https://example.org/told")
+    for job in (quiet, told):
+        claim(jobs)
+        assert jobs.claim_webhook(10) is None
+        jobs.end(job.id, "me", "fail", BROKEN, Progress(1, 1, 1))
+    due = jobs.claim_webhook(10)
+    assert (due.id, due.webhook.state, due.webhook.attempts) == (told.id, "due", 0)
+    assert jobs.claim_webhook(10) is None
+    clock.forward(11)  # who had it is gone
+    assert jobs.claim_webhook(10).id == told.id
+    jobs.told(told.id, 1, delivered=False, again_s=60)
+    clock.forward(59)
+    assert jobs.claim_webhook(10) is None
+    clock.forward(2)
+    assert jobs.claim_webhook(10).webhook.attempts == 1
+    jobs.told(told.id, 2, delivered=True, again_s=None)
+    clock.forward(1000)
+    assert jobs.claim_webhook(10) is None
+    assert jobs.find(told.id).webhook[1:] == (2, "delivered")
+
+
+def test_an_end_that_nobody_hears_is_given_up(jobs):
+    job = add(jobs, webhook="https://example.org/told")
+    jobs.move(job.id, "cancel")
+    assert jobs.claim_webhook(10).id == job.id
+    jobs.told(job.id, 8, delivered=False, again_s=None)
+    assert jobs.find(job.id).webhook.state == "given up"
+    assert jobs.claim_webhook(10) is None
+
+
+def test_of_many_who_would_tell_an_end_one_does(jobs):
+    job = add(jobs, webhook="https://example.org/told")
+    jobs.move(job.id, "cancel")
+    found = race(*[lambda: jobs.claim_webhook(10)] * 6)
+    assert [each.id for each in found if each] == [job.id]
