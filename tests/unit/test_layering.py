@@ -125,7 +125,18 @@ def table():
 
 def test_the_table_of_the_design_is_read_whole(table):
     first, last = ["errors", "record", "settings"], ["store", "ingest", "jobs", "web", "cli"]
-    middle = ["color", "imaging", "fetch", "analysis", "matching", "told", "image", "pool", "batch"]
+    middle = [
+        "color",
+        "imaging",
+        "fetch",
+        "analysis",
+        "matching",
+        "signing",
+        "told",
+        "image",
+        "pool",
+        "batch",
+    ]
     rooms = [*first, *middle, *last]
     assert list(table) == [*rooms, "__main__"]
     assert table["color"] == {"errors"}

@@ -21,6 +21,7 @@ from pixmill.cli.match import match
 from pixmill.cli.migrate import migrate
 from pixmill.cli.palettes import palettes
 from pixmill.cli.serve import serve
+from pixmill.cli.sign import sign
 
 
 class _Commands(TyperGroup):
@@ -61,6 +62,7 @@ app.command()(doctor)
 app.command()(migrate)
 app.command()(backup)
 app.command()(restore)
+app.command()(sign)
 app.add_typer(keys, name="keys")
 app.add_typer(palettes, name="palettes")
 

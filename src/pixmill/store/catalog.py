@@ -1,4 +1,4 @@
-"""What the catalog keeps, and the ports it is reached by: keys, sessions of pages, palettes.
+"""What the catalog keeps, and the ports it is reached by: keys, sessions, palettes, secrets.
 
 The port of jobs, which are the catalog's too, is in `jobs`.
 
@@ -33,6 +33,7 @@ MUST_BE_NEW = 0  # no revision: what is put must not stand there yet
 MAX_DOCUMENT_BYTES = 64 << 20  # as much as is read of a palette's file
 MAX_PALETTES = 10_000
 MAX_LIFETIME_S = 10 * 366 * 86_400.0
+SIGNING_BYTES = 32
 MAX_TOKENS_OF_KEY = 1000  # sessions and links at once; beyond them the oldest end
 
 BUILT_IN = "css"
@@ -143,6 +144,16 @@ class Palettes(Protocol):
         """Drop a palette; False where there is none, or another revision than is expected."""
 
 
+class Secrets(Protocol):
+    """What URLs and webhooks are signed with: secrets of SIGNING_BYTES, which are kept whole."""
+
+    def live(self) -> list[bytes]:
+        """List the secrets that count, the newest, which signs, first; there is one at least."""
+
+    def rotate(self, keep_s: float) -> None:
+        """Make a new secret; all others end in `keep_s` seconds, or when they would anyway."""
+
+
 class Catalog(Protocol):
     """All that is kept, until `close` or the end of a `with` block."""
 
@@ -157,6 +168,9 @@ class Catalog(Protocol):
 
     @property
     def jobs(self) -> Jobs: ...  # noqa: D102
+
+    @property
+    def secrets(self) -> Secrets: ...  # noqa: D102
 
     def close(self) -> None:
         """Release connections; may be called again."""

@@ -42,6 +42,7 @@ from pixmill.web.routes import (
 )
 from pixmill.web.services import Services
 from pixmill.web.shelf import Shelf
+from pixmill.web.signatures import Signatures
 from pixmill.web.words import refusal_of
 
 if TYPE_CHECKING:
@@ -49,15 +50,16 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.routing import BaseRoute
 
     from pixmill.settings import Settings
     from pixmill.store import Archive, Catalog
     from pixmill.web.access import Log
     from pixmill.web.metrics import Metrics
 
-# Looked through in this order.
+# In the order of the document; requests go through them with `grey` first, which is in a hurry.
 _SUBJECTS = (
-    grey, match, colors, palettes, images, monitoring, console, gallery, sign_in, health,
+    match, colors, palettes, images, grey, monitoring, console, gallery, sign_in, health,
 )  # fmt: skip
 _UPLOADS = (
     "/colours/match", "/colors/match", "/colors/top", "/colors/dominant", "/console/look",
@@ -104,7 +106,11 @@ def create_app(
             Middleware(TrustedProxies, networks=settings.trusted_proxies),
             Middleware(Armor, log=log, limits=limits, metrics=metrics),
             Middleware(
-                Gate, credentials=credentials, quotas=quotas, public_read=settings.public_read
+                Gate,
+                credentials=credentials,
+                signatures=Signatures(catalog),
+                quotas=quotas,
+                public_read=settings.public_read,
             ),
             Middleware(HeadAsGet),
         ],
@@ -115,9 +121,8 @@ def create_app(
             RequestValidationError: _answer_invalid,
         },
     )
-    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
-    for module in _SUBJECTS:
-        app.router.routes.extend(module.router.routes)
+    app.openapi = lambda: describe(app, _routes())  # type: ignore[method-assign]
+    app.router.routes.extend(sorted(_routes(), key=lambda route: route not in grey.router.routes))
     app.mount("/static", Assets(directory=STATIC_FOLDER), name="static")
     return app
 
@@ -164,12 +169,15 @@ async def _answer_http_error(request: Request, error: Any) -> Response:
     return error_response(ApiError(error.status_code, code, str(error.detail), headers=headers))
 
 
+def _routes() -> list[BaseRoute]:
+    return [route for module in _SUBJECTS for route in module.router.routes]
+
+
 def _methods_of(path: str) -> set[str]:
     """Return the methods of all routes of a path; each route knows its own alone."""
-    routes = (route for module in _SUBJECTS for route in module.router.routes)
     return {
         method
-        for route in routes
+        for route in _routes()
         if isinstance(route, APIRoute) and route.path_regex.match(path)
         for method in route.methods or ()
     }

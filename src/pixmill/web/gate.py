@@ -19,12 +19,14 @@ from pixmill.errors import OutputError
 from pixmill.web.armor import KEY_NAME
 from pixmill.web.auth import COOKIE
 from pixmill.web.errors import ApiError, overloaded
+from pixmill.web.signatures import SIGNED_FOR_S
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from pixmill.web.auth import Caller, Credentials
     from pixmill.web.quotas import Quota, Quotas
+    from pixmill.web.signatures import Signatures
 
 CALLER = "caller"
 CSRF_HEADER = "x-csrf-token"
@@ -45,10 +47,17 @@ class Gate:
     """ASGI middleware; what it raises is answered by `armor.Armor` around it."""
 
     def __init__(
-        self, app: ASGIApp, credentials: Credentials, quotas: Quotas, *, public_read: bool = False
+        self,
+        app: ASGIApp,
+        credentials: Credentials,
+        signatures: Signatures,
+        quotas: Quotas,
+        *,
+        public_read: bool = False,
     ) -> None:
         self._app = app
         self._credentials = credentials
+        self._signatures = signatures
         self._quotas = quotas
         self._public_read = public_read
 
@@ -68,7 +77,7 @@ class Gate:
                 scope["state"][KEY_NAME] = caller.key.name
                 quota = self._quotas.spend("key", caller.key.prefix)
                 _check_form_token(scope, headers, caller)
-            elif not self._is_public(scope):
+            elif not (await self._is_signed(scope) or self._is_public(scope)):
                 await self._turn_away(scope, headers, receive, send)
                 return
         try:
@@ -76,6 +85,19 @@ class Gate:
         except ApiError as error:  # `Armor` answers, which knows of no quota
             error.headers = {**quota.headers(), **error.headers}
             raise
+
+    async def _is_signed(self, scope: Scope) -> bool:
+        """Tell whether a URL's signature lets anybody in; ApiError 403 for one that is not good."""
+        if not self._signatures.are_claimed(scope):
+            return False
+        try:
+            good_for_s = await self._signatures.good_for_s(scope)
+        except OutputError as error:
+            raise _no_lookup("Signatures") from error
+        if good_for_s <= 0:
+            raise ApiError(403, "forbidden", "The URL's signature is not good, or no longer")
+        scope["state"][SIGNED_FOR_S] = good_for_s
+        return True
 
     def _is_public(self, scope: Scope) -> bool:
         path = scope["path"]
@@ -90,9 +112,7 @@ class Gate:
         try:
             caller = await self._credentials.find(authorization, cookie)
         except OutputError as error:
-            raise overloaded(
-                "Keys can not be looked up just now", retry_after_s=_RETRY_AFTER_S
-            ) from error
+            raise _no_lookup("Keys") from error
         if caller is None and authorization is not None:
             # Only now: somebody else's failures behind the same address lock nobody out.
             self._quotas.failed_sign_in(address)
@@ -113,6 +133,10 @@ class Gate:
             await answer(scope, receive, send)
             return
         raise unauthorized(by_script=CSRF_HEADER in headers or "sec-fetch-dest" in headers)
+
+
+def _no_lookup(what: str) -> ApiError:
+    return overloaded(f"{what} can not be looked up just now", retry_after_s=_RETRY_AFTER_S)
 
 
 def _is_uncounted(path: str) -> bool:

@@ -20,7 +20,10 @@ from pixmill.web.openapi_images import SCHEMAS as IMAGE_SCHEMAS
 from pixmill.web.openapi_images import WORD
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fastapi import FastAPI
+    from starlette.routing import BaseRoute
 
 _ABOUT = (
     "Exact colors, clusters and nearest palette colors of images. One credential, the key: as "
@@ -225,13 +228,11 @@ def _describe_parameter(parameter: dict[str, Any]) -> None:
             parameter["deprecated"] = True
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """Make the document, once."""
+def describe(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
+    """Make the document, once, with the routes in this order."""
     if app.openapi_schema:
         return app.openapi_schema
-    document = get_openapi(
-        title="pixmill", version=__version__, description=_ABOUT, routes=app.routes
-    )
+    document = get_openapi(title="pixmill", version=__version__, description=_ABOUT, routes=routes)
     for path in document["paths"].values():
         for operation in path.values():
             # Parameters are read as text, so what FastAPI would refuse never comes to that.

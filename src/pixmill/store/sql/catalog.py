@@ -13,6 +13,7 @@ from pixmill.store.sql.keys import SqlKeys
 from pixmill.store.sql.palettes import SqlPalettes
 from pixmill.store.sql.revisions import bring_up
 from pixmill.store.sql.schema import REVISION
+from pixmill.store.sql.secrets import SqlSecrets
 from pixmill.store.sql.sessions import SqlSessions
 from pixmill.store.sql.sqlite import make_engine, make_file, use_write_ahead_log
 
@@ -34,6 +35,7 @@ class SqlCatalog:
         self.sessions = SqlSessions(database)
         self.palettes = SqlPalettes(database)
         self.jobs = SqlJobs(database)
+        self.secrets = SqlSecrets(database)
 
     def close(self) -> None:
         """Release connections; may be called again."""

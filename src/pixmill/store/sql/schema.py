@@ -31,6 +31,7 @@ VERSION_TABLE = "pixmill_version"
 
 KEYS_COUNTER = "keys"
 PALETTES_COUNTER = "palettes"
+SECRETS_COUNTER = "secrets"
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -198,3 +199,12 @@ Index("jobs_by_state", jobs.c.state, jobs.c.key_id, jobs.c.place)
 Index("jobs_finished", jobs.c.state, jobs.c.finished_at)
 Index("jobs_webhook", jobs.c.webhook_at)
 Index("jobs_word", jobs.c.key_id, jobs.c.word, unique=True)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("secret", LargeBinary(32), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+)

@@ -13,6 +13,7 @@ from pixmill.web.errors import ApiError
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_images import FILE
 from pixmill.web.services import needs, services_of
+from pixmill.web.signatures import keeping
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -61,7 +62,7 @@ async def grey(request: Request, md5: str) -> Response:
     if found is None:
         raise ApiError(404, "not_found", "There is no such image")
     tag = f'"{found.sha256}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    headers = {"ETag": tag, "Cache-Control": keeping(request)}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     body = b"" if request.method == "HEAD" else found.png

@@ -20,6 +20,7 @@ from pixmill.web.files import Facts, file_answer, not_modified
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_images import IMAGE_TO_KEEP, IMAGES, PARTS, STORED
 from pixmill.web.services import Parts, needs
+from pixmill.web.signatures import keeping
 
 if TYPE_CHECKING:
     from pixmill.store.archive import Arrival, StoredImage
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["images"])
 _READ, _WRITE = [Depends(needs("read"))], [Depends(needs("write"))]
-_ADMIN = [Depends(needs("admin"))]
+_ADMIN, _VISIT = [Depends(needs("admin"))], [Depends(needs("read", visitors=True))]
 _UPLOADED = "upload"
 _WISH = ("url", "source", "reference")
 _WORD = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
@@ -178,11 +179,11 @@ async def look(parts: Parts, md5: Md5) -> JSONResponse:
     return JSONResponse(told)
 
 
-@router.head("/images/{md5}/original", dependencies=_READ, include_in_schema=False)
+@router.head("/images/{md5}/original", dependencies=_VISIT, include_in_schema=False)
 @router.get(
     "/images/{md5}/original",
     summary="Read an image's file",
-    dependencies=_READ,
+    dependencies=_VISIT,
     responses={**answers(None, 401, 403, 404, 416, 429, 503), **PARTS},
 )
 async def original(request: Request, parts: Parts, md5: Md5) -> Response:
@@ -190,7 +191,8 @@ async def original(request: Request, parts: Parts, md5: Md5) -> Response:
     stored = await find_image(parts.depot, md5)
     image = stored.image
     name = image.blobs.original if image.blobs else None
-    facts = Facts(image.sha256, stored.inserted_at, _file_headers(image.format, image.md5))
+    headers = {**_file_headers(image.format, image.md5), "Cache-Control": keeping(request)}
+    facts = Facts(image.sha256, stored.inserted_at, headers)
     if name is None:
         raise _unknown("The archive keeps no original of this image")
     answer = not_modified(request, facts)
@@ -207,7 +209,6 @@ def _file_headers(format_: str, md5: str) -> dict[str, str]:
     return {
         "Content-Type": _TYPES.get(format_, f"image/{format_}"),
         "Content-Disposition": f'{disposition}; filename="{md5}.{_ENDINGS.get(format_, "bin")}"',
-        "Cache-Control": "private, no-cache",
     }
 
 

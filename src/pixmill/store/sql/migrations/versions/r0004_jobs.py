@@ -1,4 +1,4 @@
-"""Jobs: what is to be done in the background, and what became of it."""
+"""Jobs, and the secrets that URLs and webhooks are signed with."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ _TIME = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Take this step; there is none back, a copy from before is."""
+    _jobs()
+    op.create_table(
+        "secrets",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("secret", sa.LargeBinary(32), nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.Column("expires_at", _TIME),
+    )
+    counters = sa.table("counters", sa.column("name"), sa.column("value"))
+    op.bulk_insert(counters, [{"name": "secrets", "value": 0}])
+
+
+def _jobs() -> None:
     op.create_table(
         "jobs",
         sa.Column("place", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
