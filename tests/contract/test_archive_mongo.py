@@ -150,7 +150,7 @@ def test_a_blob_that_is_deleted_while_it_is_read_is_told(archive):
 
 
 def test_what_a_killed_process_left_in_the_spool_goes(archive):
-    left = Path(archive.blobs.spool, "grey.png")
+    left = Path(archive.blobs.spool, "grey-0123456789abcdef.png")
     left.write_bytes(b"half")
     assert list(archive.blobs.stale_files(datetime.now(UTC) - timedelta(hours=1))) == []
     (orphan,) = find_orphans(archive, LATER)

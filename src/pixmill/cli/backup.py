@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from pixmill.cli import flags as f
 from pixmill.cli.ending import EXIT_SOME_FAILED
 from pixmill.cli.standard_output import write_lines
 from pixmill.cli.terminal import counted
@@ -31,25 +32,30 @@ RestoredFile = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a FILE that stands there.")]
 
 
-def backup(file: BackupFile, overwrite: Overwrite = False) -> None:
+def backup(
+    file: BackupFile,
+    overwrite: Overwrite = False,
+    blobs: f.Blobs = None,
+) -> None:
     """Write keys, palettes and the archive with all its images to one file.
 
     Also while a service or an ingest runs: the backup is of the moment at which it began.
     """
     from pixmill.store.backup import back_up  # noqa: PLC0415  help needs none of it
 
-    settings = load_settings()
-    database, blobs = _places(settings)
+    database, folder = _places(load_settings(blobs=blobs))
     if not database.exists():
         raise InputError(f"there is nothing to back up: {database} does not exist")
     if file != "-" and Path(file).exists() and not overwrite:
         raise UsageError(f"{file} exists; --overwrite replaces it")
+    if file != "-" and Path(file).exists() and not Path(file).is_file():
+        raise UsageError(f"{file} is no regular file; - is standard output")
     if file == "-":
         with _work_folder(database.parent) as work:
-            summary = back_up(database, blobs, sys.stdout.buffer, work)
+            summary = back_up(database, folder, sys.stdout.buffer, work)
     else:
         with _replacing(Path(file)) as target, _work_folder(Path(file).absolute().parent) as work:
-            summary = back_up(database, blobs, target, work)
+            summary = back_up(database, folder, target, work)
     said = f"backed up {counted(summary.images, 'image')} ({_size(summary.bytes)})"
     if summary.gone:
         said += f"; {counted(summary.gone, 'file')} went meanwhile"
@@ -63,21 +69,20 @@ def backup(file: BackupFile, overwrite: Overwrite = False) -> None:
         raise SystemExit(EXIT_SOME_FAILED)
 
 
-def restore(file: RestoredFile) -> None:
+def restore(file: RestoredFile, blobs: f.Blobs = None) -> None:
     """Read a backup into a data folder that has no catalog yet."""
     from pixmill.store import restore as work  # noqa: PLC0415
 
-    settings = load_settings()
-    database, blobs = _places(settings)
+    database, folder = _places(load_settings(blobs=blobs))
     if file == "-":
-        summary = work.restore(sys.stdin.buffer, database, blobs)
+        summary = work.restore(sys.stdin.buffer, database, folder)
     else:
         try:
             source = Path(file).open("rb")  # noqa: SIM115  it is a context below
         except OSError as error:
             raise InputError(f"can not read {file}: {error.strerror}") from error
         with source:
-            summary = work.restore(source, database, blobs)
+            summary = work.restore(source, database, folder)
     write_lines([f"restored {counted(summary.images, 'image')} ({_size(summary.bytes)})"])
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pixmill import __version__
+from pixmill.cli import flags as f
 from pixmill.cli.doctor_store import YOUNG_MINUTES, examine_store
 from pixmill.cli.ending import ended_by_errors
 from pixmill.cli.settings_table import settings_table
@@ -61,10 +62,13 @@ def doctor(
         typer.Option(
             "--older-than",
             min=0,
+            max=5_256_000,
             metavar="MINUTES",
             help="With --store: leave younger files alone.",
         ),
     ] = YOUNG_MINUTES,
+    archive: f.ArchiveUrl = None,
+    blobs: f.Blobs = None,
 ) -> None:
     """Show versions, decoders, processors and limits; exit with 1 if something is amiss."""
     if settings:
@@ -75,7 +79,10 @@ def doctor(
     if store:
         with ended_by_errors():
             whole = examine_store(
-                load_settings(), mending=mend, older_minutes=older_than, as_json=json
+                load_settings(archive=archive, blobs=blobs),
+                mending=mend,
+                older_minutes=older_than,
+                as_json=json,
             )
         raise SystemExit(0 if whole else EXIT_TROUBLE)
     facts: dict[str, str] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pixmill.cli.standard_output import write_lines
 from pixmill.cli.terminal import counted, printable
+from pixmill.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,11 @@ def examine_store(
     settings: Settings, *, mending: bool, older_minutes: float, as_json: bool
 ) -> bool:
     """Tell of every orphan, mend it if asked, and say whether all is well then."""
-    from pixmill.store import open_archive  # noqa: PLC0415  only this needs it
+    from pixmill.store import catalog_stands, open_archive  # noqa: PLC0415  only this needs it
+
+    url = settings.archive or settings.catalog
+    if not (url or "").startswith("mongodb") and not catalog_stands(url, settings.data):
+        raise UsageError(f"there is no archive in {settings.data}: does PIXMILL_DATA name another?")
 
     kinds: Counter[str] = Counter()
     where = (settings.archive, settings.catalog, settings.blobs, settings.data)

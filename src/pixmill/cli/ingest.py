@@ -123,5 +123,5 @@ def _ingest(archive: Archive, settings: Settings, source: str | None) -> Ingest:
         keeper=ArchiveKeeper(archive, originals=settings.originals),
         stage=Arrivals(archive, Sender(source)),
         spool=archive.blobs.spool,
-        identity={"originals": settings.originals, "source": source},
+        identity={"originals": settings.originals, "source": source, "archive": archive.id},
     )

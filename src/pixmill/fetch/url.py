@@ -27,6 +27,7 @@ MAX_URL_CHARS = 32_768  # far above what servers take (8 KiB as a rule)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SPLIT = re.compile(r"(?i:(https?))://([^/?#]*)([^#]*)")
+_CREDENTIALS = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 _PLAIN_OCTET = re.compile(r"25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9]")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -34,6 +35,11 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PATH_SAFE = "!$%&'()*+,-./:;=@[\\]_|~"
 _QUERY_SAFE = "!$%&()*+,-./:;=?@[\\]^_`{|}~"
 _NOTHING_TO_ENCODE = re.compile(r"[A-Za-z0-9!$%&()*+,./:;=?@_|~-]*")
+
+
+def without_password(url: str) -> str:
+    """Return a URL without the name and password that it may hold, to be kept and shown."""
+    return _CREDENTIALS.sub(r"\1", url)
 
 
 @dataclass(frozen=True, slots=True)

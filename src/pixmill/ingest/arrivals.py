@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from pixmill.errors import InternalError, Md5Collision
+from pixmill.fetch.url import without_password
 from pixmill.ingest.keeper import image_of
 from pixmill.record import Failure, Item, Record
 from pixmill.store.archive import Capture, capture_key
@@ -40,7 +41,7 @@ class Sender:
 
     def of(self, item: Item) -> tuple[str, str]:
         """Give the source and the reference of an item."""
-        place = item.path or item.url
+        place = item.path or without_password(item.url)
         return (place, "") if self.name is None else (self.name, place[-100:])
 
 

@@ -143,6 +143,10 @@ class Archive(Protocol):
     def seen(self, keys: Iterable[bytes]) -> set[bytes]:
         """Tell which captures are here already, by their keys."""
 
+    @property
+    def id(self) -> str:
+        """What tells this archive from others, for good."""
+
     def known(self, md5s: Iterable[str]) -> dict[str, str]:
         """Tell which of these images are here: MD5 to SHA-256."""
 

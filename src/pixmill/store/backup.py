@@ -54,16 +54,21 @@ def back_up(database: Path, blobs: Path, target: BinaryIO, work: Path) -> Summar
     """
     copy = work / DATABASE
     _copy_database(database, copy)
-    with open_archive(sqlite_url(copy), None, blobs, work):
+    with open_archive(sqlite_url(copy), None, blobs, work, claim="none"):
         pass  # of an older version, it is brought to the form of this one
     with (
         explained("the backup can not be written"),
         LocalBlob(os.open(copy, os.O_RDONLY | os.O_CLOEXEC)) as content,
-        open_archive(sqlite_url(copy), None, blobs, work) as archive,
+        open_archive(sqlite_url(copy), None, blobs, work, claim="none") as archive,
     ):
         tar = _Writer(target)
         tar.add(DATABASE, content)
         summary = _add_files(tar, archive)
+        if summary.gone and not summary.bytes:
+            raise OutputError(
+                f"no file of any image is in {blobs}: is its disk mounted, and is PIXMILL_BLOBS or "
+                "--blobs as it was?"
+            )
         tar.finish(summary)
     return summary
 

@@ -87,9 +87,14 @@ class BlobStore(Protocol):
         """Give the files that were left unfinished before a time, for whoever deletes them."""
 
 
+def is_blob_name(name: str) -> bool:
+    """Whether it is a name: parts of plain characters, none with a leading dot."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_blob_name(name: str) -> None:
-    """Raise UsageError unless it is a name: parts of plain characters, none with a leading dot."""
-    if not _NAME.fullmatch(name):
+    """Raise UsageError unless it is a name, as `is_blob_name` says."""
+    if not is_blob_name(name):
         raise UsageError(f"no blob has a name like {name[:80]!a}")
 
 

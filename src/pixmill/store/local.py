@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pixmill.errors import OutputError
-from pixmill.store.blobs import BlobInfo, check_blob_name
+from pixmill.store.blobs import BlobInfo, check_blob_name, is_blob_name
+from pixmill.store.landmark import LANDMARK, claim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from pixmill.store.blobs import Content
@@ -30,17 +31,28 @@ _FULL = {errno.ENOSPC: "its disk is full", errno.EDQUOT: "its disk quota is used
 
 
 class LocalBlobs:
-    """The port `BlobStore` over a folder, which is made where it is missing."""
+    """The port `BlobStore` over a folder, which is made where it is missing.
+
+    One that is `claimed` is never made here: it has its mark (see `landmark`), or can not be used.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
+        self._is_claimed = False
+
+    def claim(self, archive_id: str, may_be_new: Callable[[], bool]) -> None:
+        """Make sure that the folder is an archive's, now and at each use. Raises OutputError."""
+        claim(self._folder, archive_id, may_be_new)
+        self._is_claimed = True
 
     @property
     def spool(self) -> Path:
         """The folder of files that are not blobs yet; made where it is missing."""
         path = self._folder / _SPOOL
         with self._explained():
-            path.mkdir(parents=True, exist_ok=True)
+            if self._is_claimed:
+                (self._folder / LANDMARK).stat()
+            path.mkdir(parents=not self._is_claimed, exist_ok=True)
         return path
 
     def put(self, name: str, content: Content) -> None:
@@ -85,9 +97,11 @@ class LocalBlobs:
         with self._explained():
             for path in _files(self._folder / folder):
                 with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                    name = path.relative_to(self._folder).as_posix()
+                    if not is_blob_name(name):
+                        continue  # somebody else's
                     status = path.stat()
                     written_at = datetime.fromtimestamp(status.st_mtime, UTC)
-                    name = path.relative_to(self._folder).as_posix()
                     yield BlobInfo(name, status.st_size, written_at)
 
     def stale_files(self, before: datetime) -> Iterator[Path]:

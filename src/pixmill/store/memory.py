@@ -5,6 +5,7 @@ Nothing outlives the process, and one lock orders everything.
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 import threading
 from collections import Counter
@@ -115,6 +116,7 @@ class MemoryArchive:
     """The port `Archive` in memory; `clock` tells the time in UTC."""
 
     def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
+        self.id = secrets.token_hex(16)
         self.blobs = MemoryBlobs()
         self._clock = clock
         self._lock = threading.Lock()

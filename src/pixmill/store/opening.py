@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, unquote
 
 from pixmill.errors import MissingExtra, UsageError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pixmill.store.archive import Archive
     from pixmill.store.catalog import Catalog
 
+Claim = Literal["own", "none"]
 _FILE = "catalog.sqlite"
 _BLOBS = "blobs"
 _SCHEME = "sqlite:///"
@@ -69,18 +70,20 @@ def open_catalog(
         return open_catalog_at(place, clock)
 
 
-def open_archive(
+def open_archive(  # noqa: PLR0913  the four places are settings
     url: str | None,
     catalog_url: str | None,
     blobs: Path | None,
     data: Path,
     *,
     clock: Callable[[], datetime] = utc_now,
+    claim: Claim = "own",
 ) -> Archive:
     """Open the archive at `url`, by default in the catalog's database with files in a folder.
 
     That folder is `blobs`, by default `blobs` in the folder `data`; in MongoDB (`mongodb://`) files
-    are in the database too. Raises as `open_catalog` does.
+    are in the database too. The folder is to be the archive's `own` (see `landmark`), or is not
+    looked at. Raises as `open_catalog` does.
     """
     if url is not None and url.startswith(_MONGO_SCHEMES):
         with _explained_imports():
@@ -92,7 +95,7 @@ def open_archive(
         from pixmill.store.local import LocalBlobs  # noqa: PLC0415
         from pixmill.store.sql.catalog import open_archive_at  # noqa: PLC0415
 
-        return open_archive_at(place, LocalBlobs(blobs or data / _BLOBS), clock)
+        return open_archive_at(place, LocalBlobs(blobs or data / _BLOBS), clock, claim)
 
 
 def embedded_store(

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from pixmill.store.archive import Archive
 
 Kind = Literal["file without row", "row without file", "unfinished file"]
-_MD5 = re.compile(r"(?:^|/)([0-9a-f]{32})-")
+_BLOB = re.compile(
+    r"[a-z]+/(?:[0-9-]{10}/[0-9]{4}/([0-9a-f]{32})-[0-9a-f]{8}\.[a-z]+|unfinished/[0-9a-f]{24})"
+)
+_UNFINISHED = re.compile(r"[0-9a-f]{16}\.(?:blob|made|restore)|grey-[0-9a-f]+\.png")
 
 
 class Orphan(NamedTuple):
@@ -39,19 +42,21 @@ def find_orphans(archive: Archive, before: datetime) -> Iterator[Orphan]:
     """
     for folder in (ORIGINALS, GREYS):
         for info in archive.blobs.all(folder):
-            if info.written_at < before and not _is_named(archive, info.name):
+            if info.written_at < before and _is_ours(info.name, archive):
                 yield Orphan("file without row", info.name)
     for path in archive.blobs.stale_files(before):
-        yield Orphan("unfinished file", str(path))
+        if _UNFINISHED.fullmatch(path.name):
+            yield Orphan("unfinished file", str(path))
     yield from rows_without_files(archive)
 
 
 def rows_without_files(archive: Archive) -> Iterator[Orphan]:
-    """Find rows that lack a file that they name. Raises OutputError."""
+    """Find rows that lack a file that they name, each once. Raises OutputError."""
     for md5, names in archive.blob_names():
-        for name in names:
-            if name is not None and not _stands(archive, name) and archive.find(md5) is not None:
+        for name in filter(None, names):
+            if not _stands(archive, name) and _is_named(archive, md5, name):
                 yield Orphan("row without file", name, md5)
+                break
 
 
 def mend(archive: Archive, orphan: Orphan) -> None:
@@ -62,12 +67,18 @@ def mend(archive: Archive, orphan: Orphan) -> None:
         case "unfinished file":
             Path(orphan.name).unlink(missing_ok=True)
         case "row without file":
-            archive.delete(orphan.md5)
+            if _is_named(archive, orphan.md5, orphan.name):  # else it has come anew meanwhile
+                archive.delete(orphan.md5)
 
 
-def _is_named(archive: Archive, name: str) -> bool:
-    found = _MD5.search(name)
-    stored = archive.find(found[1]) if found else None
+def _is_ours(name: str, archive: Archive) -> bool:
+    """Tell whether a file is of the archive's making and no row names it."""
+    found = _BLOB.fullmatch(name)
+    return found is not None and not (found[1] and _is_named(archive, found[1], name))
+
+
+def _is_named(archive: Archive, md5: str, name: str) -> bool:
+    stored = archive.find(md5)
     return stored is not None and name in (stored.image.blobs or ())
 
 

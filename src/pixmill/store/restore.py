@@ -29,6 +29,7 @@ from pixmill.store.backup import (
     sha256_of,
 )
 from pixmill.store.blobs import check_blob_name
+from pixmill.store.local import LocalBlobs
 from pixmill.store.opening import open_archive, sqlite_url
 from pixmill.store.orphans import mend, rows_without_files
 from pixmill.store.plain_tar import Entry, PlainTar
@@ -79,11 +80,12 @@ def _take_all(tar: PlainTar, copy: Path, blobs: Path) -> Summary:
     with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         _copy(first, file, digest)
     _check_database(copy)
-    with open_archive(sqlite_url(copy), None, blobs, copy.parent) as archive:
+    with open_archive(sqlite_url(copy), None, blobs, copy.parent, claim="none") as archive:
         with copy.with_name("put").open("w+", encoding="ascii") as put:
             try:
                 summary = _take_files(tar, archive, put, digest)
                 tar.finish()
+                LocalBlobs(blobs).claim(archive.id, lambda: True)
             except BaseException:
                 put.seek(0)
                 for line in put:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixmill.analysis import Wanted, unpack
-from pixmill.errors import ItemError, Md5Collision
+from pixmill.errors import ItemError, Md5Collision, TooManyBytes
 from pixmill.ingest.keeper import ArchiveKeeper, image_of
 from pixmill.store.archive import KEY_BYTES, Capture
 from pixmill.web.errors import ApiError, overloaded
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pixmill.web.uploads import Upload
 
 ARCHIVE_COLORS = 5
+UPLOADED = "upload"  # the source of an image whose sender does not say
 _RETRY_AFTER_S = 1
 
 
@@ -69,7 +70,7 @@ class Depot:
 
         Raises as `Engine.uploaded` and `take` do.
         """
-        async with self._engine.uploaded(request) as upload:
+        async with self._oversizes_kept(), self._engine.uploaded(request) as upload:
             sender = sender_of(upload)
             async with self._failures_kept(sender):
                 done = await self._engine.greyed(request, upload.body, self._wanted())
@@ -92,6 +93,17 @@ class Depot:
             yield
         except ItemError as error:
             await asyncio.to_thread(self.archive.add, [_capture(sender, code=error.code)])
+            raise
+
+    @asynccontextmanager
+    async def _oversizes_kept(self) -> AsyncIterator[None]:
+        """Keep an upload that is too large as a capture that failed, whoever sends it."""
+        try:
+            yield
+        except ApiError as error:
+            if error.code == TooManyBytes.code:
+                failed = _capture(Sender(UPLOADED), code=error.code)
+                await asyncio.to_thread(self.archive.add, [failed])
             raise
 
     async def _store(self, body: Body, digest: bytes, timed: Timed, sender: Sender) -> Taken:

@@ -7,7 +7,8 @@ through them. What is asked of images, and how failures are worded, is the route
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pixmill.analysis import Task, unpack
@@ -30,6 +31,7 @@ from pixmill.web.uploads import Upload, read_upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from concurrent.futures import Future
 
     from starlette.requests import Request
 
@@ -225,8 +227,9 @@ class Engine:
         self._at_work += 1
         try:
             future = self._pool.submit(payload, task, need_bytes=task.header.decode_bytes)
-            async with asyncio.timeout(self._patience_s):
-                return await asyncio.wrap_future(future)
+            with _taken(future):
+                async with asyncio.timeout(self._patience_s):
+                    return await asyncio.wrap_future(future)
         except TimeoutError as error:
             sentence = "The image had to wait too long for its turn"
             raise overloaded(sentence, retry_after_s=_RETRY_AFTER_S) from error
@@ -250,6 +253,24 @@ class Engine:
         except ItemError as error:
             self._metrics.item(error.code)
             raise
+
+
+@contextmanager
+def _taken(future: Future[Timed]) -> Iterator[None]:
+    """Delete the grey file of an answer that nobody takes, since who asked has left."""
+    try:
+        yield
+    except BaseException:
+        future.add_done_callback(_drop)
+        raise
+
+
+def _drop(future: Future[Timed]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        grey = future.result().grey
+        if isinstance(grey, str):
+            with suppress(OSError):
+                Path(grey).unlink(missing_ok=True)
 
 
 def _fetch_options(settings: Settings, plan: MemoryPlan) -> FetchOptions:

@@ -36,13 +36,19 @@ class Facts(NamedTuple):
 
 def not_modified(request: Request, facts: Facts) -> Response | None:
     """Answer 304 where the client has the very file."""
-    tags = request.headers.get("if-none-match")
-    if tags is not None:
-        same = tags.strip() == "*" or f'"{facts.tag}"' in re.findall(r'"[^"]*"', tags)
-    else:
+    same = has_tag(request, facts.tag)
+    if same is None:
         since = _time(request.headers.get("if-modified-since"))
         same = since is not None and facts.changed_at.replace(microsecond=0) <= since
     return Response(status_code=304, headers=_validators(facts)) if same else None
+
+
+def has_tag(request: Request, tag: str) -> bool | None:
+    """Tell whether the client has what a tag stands for; None where it does not say by tag."""
+    tags = request.headers.get("if-none-match")
+    if tags is None:
+        return None
+    return tags.strip() == "*" or f'"{tag}"' in re.findall(r'"[^"]*"', tags)
 
 
 def file_answer(request: Request, blob: Blob, facts: Facts) -> Response:
@@ -66,6 +72,15 @@ def file_answer(request: Request, blob: Blob, facts: Facts) -> Response:
         blob.close()
         return Response(status_code=status, headers=headers)
     return StreamingResponse(_pieces(blob, first, length), status, headers)
+
+
+def whole_file(request: Request, blob: Blob, headers: Mapping[str, str]) -> Response:
+    """Answer with a whole file; closes the blob in any case."""
+    told = {**headers, "Content-Length": str(blob.size)}
+    if request.method == "HEAD":
+        blob.close()
+        return Response(headers=told)
+    return StreamingResponse(_pieces(blob, 0, blob.size), headers=told)
 
 
 async def _pieces(blob: Blob, first: int, length: int) -> AsyncIterator[bytes]:

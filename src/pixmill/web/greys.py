@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 _BELIEVED_S = 2.0
 _LOOKED_AT_ONCE = 500
 _ENTRY_BYTES = 400
+_LARGE_PART = 16  # of the room for all, past which an image is not held
 
 
 class Grey(NamedTuple):
-    """A grey image whole, and the digest of the file that it is of."""
+    """A grey image, and the digest of the file that it is of.
 
-    png: bytes
+    `png` is the image, or None of one that is too large to be held: it is to be read from the blob.
+    """
+
+    png: bytes | None
     sha256: str
+    blob: str
 
 
 @dataclass(slots=True)
@@ -97,18 +102,17 @@ class Greys:
         stored = self._archive.find(md5)
         names = stored.image.blobs if stored else None
         blob = self._archive.blobs.open(names.grey) if names else None
-        if stored is None or blob is None:
+        if stored is None or names is None or blob is None:
             return None
         with blob:
-            return Grey(blob.read(0, blob.size), stored.image.sha256)
+            is_large = blob.size > self._most_bytes // _LARGE_PART
+            png = None if is_large else blob.read(0, blob.size)
+        return Grey(png, stored.image.sha256, names.grey)
 
     def _remember(self, md5: str, grey: Grey) -> None:
         self.forget(md5)
-        size = len(grey.png) + _ENTRY_BYTES
-        if size > self._most_bytes // 4:
-            return
         self._greys[md5] = _Known(grey, self._clock() + _BELIEVED_S)
-        self._bytes += size
+        self._bytes += _size(grey)
         while self._bytes > self._most_bytes:
             self.forget(next(iter(self._greys)))
 
@@ -116,4 +120,8 @@ class Greys:
         """Drop what is in memory of an image."""
         known = self._greys.pop(md5, None)
         if known is not None:
-            self._bytes -= len(known.grey.png) + _ENTRY_BYTES
+            self._bytes -= _size(known.grey)
+
+
+def _size(grey: Grey) -> int:
+    return len(grey.png or b"") + _ENTRY_BYTES

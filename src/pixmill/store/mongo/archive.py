@@ -6,8 +6,11 @@ kill between the two leaves orphans, never a document without its blobs.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
+
+from pymongo import ReturnDocument
 
 from pixmill.errors import OutputError
 from pixmill.store.archive import whole_ms
@@ -17,6 +20,7 @@ from pixmill.store.mongo.captures import take
 from pixmill.store.mongo.database import MongoDatabase
 from pixmill.store.mongo.documents import (
     ARRIVALS,
+    FACTS,
     IMAGES,
     INDICES,
     INSERT_LOGS,
@@ -90,6 +94,17 @@ class MongoArchive:
         self._arrivals = database[ARRIVALS]
         self._insert_logs = database[INSERT_LOGS]
         self.blobs = blobs
+        self._facts = database[FACTS]
+
+    @property
+    def id(self) -> str:
+        """What tells this archive from others, for good."""
+        made = {"$setOnInsert": {"value": secrets.token_hex(16)}}
+        with self._database.explained():
+            found = self._facts.find_one_and_update(
+                {"_id": "archive"}, made, upsert=True, return_document=ReturnDocument.AFTER
+            )
+        return str(found["value"] if found else "")
 
     def add(self, captures: Sequence[Capture]) -> list[Outcome]:
         """Take captures and tell what became of each; where it raises, some may have been taken.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from pymongo import MongoClient, ReadPreference
@@ -98,7 +99,7 @@ def _client(url: str) -> MongoClient[Document]:
     try:
         said = {each.partition("=")[0].lower() for each in re.split("[&;]", _parts(url)[1])}
         unsaid = {name: value for name, value in _DEFAULTS.items() if name.lower() not in said}
-        return MongoClient(url, tz_aware=True, connect=False, **unsaid)
+        return MongoClient(url, tz_aware=True, tzinfo=UTC, connect=False, **unsaid)
     except (ConfigurationError, ValueError):
         # Nothing of the cause is kept, since it may tell a part of the password.
         raise UsageError(

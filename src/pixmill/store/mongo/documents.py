@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pixmill.store.archive import Capture
     from pixmill.store.mongo.database import Document
 
-IMAGES, ARRIVALS, INSERT_LOGS = "images", "arrivals", "insert_logs"
+IMAGES, ARRIVALS, INSERT_LOGS, FACTS = "images", "arrivals", "insert_logs", "facts"
 NEWEST = [("insert_time", DESCENDING), ("_id", DESCENDING)]
 # Times are of milliseconds; `order` grows from one arrival of a process to the next.
 NEWEST_ARRIVALS = [("arrived_at", DESCENDING), ("order", DESCENDING)]

@@ -27,7 +27,7 @@ from pixmill.store.archive import (
 )
 from pixmill.store.sql.captures import Taken, chunks, outcomes_of, take
 from pixmill.store.sql.contention import patiently
-from pixmill.store.sql.schema import arrivals, images, minute_codes, minutes
+from pixmill.store.sql.schema import arrivals, facts, images, minute_codes, minutes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,6 +46,13 @@ class SqlArchive:
     def __init__(self, database: Database, blobs: BlobStore) -> None:
         self._database = database
         self.blobs = blobs
+
+    @property
+    def id(self) -> str:
+        """What the folder of images knows the archive by."""
+        query = select(facts.c.value).where(facts.c.name == "archive")
+        with self._database.reading() as connection:
+            return str(connection.execute(query).scalar_one())
 
     def add(self, captures: Sequence[Capture]) -> list[Outcome]:
         """Take captures, all or none, and tell what became of each."""

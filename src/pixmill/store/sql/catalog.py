@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from pixmill.store.blobs import BlobStore
-    from pixmill.store.opening import Place
+    from pixmill.store.local import LocalBlobs
+    from pixmill.store.opening import Claim, Place
 
 
 class SqlCatalog:
@@ -58,9 +58,18 @@ def open_catalog_at(place: Place, clock: Callable[[], datetime]) -> SqlCatalog:
     return SqlCatalog(_opened(place, clock, unasked=place.embedded)[0])
 
 
-def open_archive_at(place: Place, blobs: BlobStore, clock: Callable[[], datetime]) -> SqlArchive:
+def open_archive_at(
+    place: Place, blobs: LocalBlobs, clock: Callable[[], datetime], claim: Claim
+) -> SqlArchive:
     """Open the archive in the database of a catalog, which is treated as by `open_catalog_at`."""
-    return SqlArchive(_opened(place, clock, unasked=place.embedded)[0], blobs)
+    archive = SqlArchive(_opened(place, clock, unasked=place.embedded)[0], blobs)
+    try:
+        if claim == "own":
+            blobs.claim(archive.id, lambda: not archive.page(1))
+    except BaseException:
+        archive.close()
+        raise
+    return archive
 
 
 def migrate_at(place: Place) -> tuple[str | None, str]:

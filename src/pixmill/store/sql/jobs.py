@@ -119,7 +119,8 @@ class SqlJobs:
     def _claim(self, owner: str, lease_s: float, kinds: Sequence[str]) -> Job | None:
         with self._database.writing() as connection:
             while (place := self._next(connection, kinds)) is not None:
-                row = _row(connection, jobs.c.place == place, locked=True)
+                is_it = (jobs.c.place == place) & _is_free(self._database.now())
+                row = _row(connection, is_it, locked=True)
                 if row is None:  # another has it just now
                     return None
                 now = self._database.now()
@@ -148,12 +149,9 @@ class SqlJobs:
     def _next(self, connection: Connection, kinds: Sequence[str]) -> int | None:
         """Find what to claim: of the key with the fewest jobs under a lease, the oldest."""
         now = self._database.now()
-        is_free = or_(
-            jobs.c.state == "queued", (jobs.c.state == "running") & (jobs.c.lease_until <= now)
-        )
         oldest = (
             select(jobs.c.key_id, func.min(jobs.c.place).label("place"))
-            .where(is_free, jobs.c.kind.in_(kinds))
+            .where(_is_free(now), jobs.c.kind.in_(kinds))
             .group_by(jobs.c.key_id)
         )
         waiting = connection.execute(oldest).all()
@@ -266,6 +264,12 @@ class SqlJobs:
 def _this(id_: str, key_id: int | None) -> ColumnElement[bool]:
     this = jobs.c.id == (id_ if is_job_id(id_) else "")
     return this if key_id is None else this & (jobs.c.key_id == key_id)
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    """Tell a job that waits, or whose lease is over."""
+    is_over = (jobs.c.state == "running") & (jobs.c.lease_until <= now)
+    return or_(jobs.c.state == "queued", is_over)
 
 
 def _held(id_: str, owner: str) -> ColumnElement[bool]:

@@ -208,3 +208,11 @@ secrets = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime),
 )
+
+# What is so for good: `archive` is the id by which its folder of images knows it.
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("value", String(100), nullable=False),
+)

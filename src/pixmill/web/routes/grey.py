@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, cast
 
@@ -10,6 +11,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from pixmill.web.errors import ApiError
+from pixmill.web.files import has_tag, whole_file
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_images import FILE
 from pixmill.web.services import needs, services_of
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.types import Receive, Scope, Send
+
+    from pixmill.web.depot import Depot
+    from pixmill.web.greys import Grey
 
     Dependency = Callable[[Request], Awaitable[None]]
 
@@ -61,10 +66,19 @@ async def grey(request: Request, md5: str) -> Response:
     found = await depot.grey(lower) if _MD5.fullmatch(lower) else None
     if found is None:
         raise ApiError(404, "not_found", "There is no such image")
-    tag = f'"{found.sha256}"'
-    headers = {"ETag": tag, "Cache-Control": keeping(request)}
-    if request.headers.get("if-none-match") == tag:
+    headers = {"ETag": f'"{found.sha256}"', "Cache-Control": keeping(request)}
+    if has_tag(request, found.sha256):
         return Response(status_code=304, headers=headers)
+    if found.png is None:
+        return await _large(request, depot, found, headers)
     body = b"" if request.method == "HEAD" else found.png
     headers["Content-Length"] = str(len(found.png))
     return Response(body, media_type="image/png", headers=headers)
+
+
+async def _large(request: Request, depot: Depot, grey: Grey, headers: dict[str, str]) -> Response:
+    """Answer with an image that is too large to be held, a piece at a time."""
+    blob = await asyncio.to_thread(depot.archive.blobs.open, grey.blob)
+    if blob is None:
+        raise ApiError(404, "not_found", "There is no such image")
+    return whole_file(request, blob, {**headers, "Content-Type": "image/png"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import tempfile
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -16,6 +16,7 @@ from pixmill.web.services import Parts, Services, needs
 router = APIRouter(tags=["operation"])
 _OPEN: dict[str, Any] = {"security": []}
 _RETRY_AFTER_S = 5
+_PROBE_BYTES = 4096
 
 
 @router.get("/healthz", summary="Alive?", responses=answers(STATE), openapi_extra=_OPEN)
@@ -55,9 +56,11 @@ def _has_archive(parts: Services) -> bool:
     archive = parts.depot.archive
     try:
         archive.page(1)
-        return os.access(archive.blobs.spool, os.W_OK)
-    except OutputError:
+        with tempfile.TemporaryFile(dir=archive.blobs.spool, buffering=0) as file:
+            file.write(bytes(_PROBE_BYTES))
+    except (OutputError, OSError):
         return False
+    return True
 
 
 @router.get(

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from pixmill.fetch.url import without_password
 from pixmill.store.archive import Cursor
 from pixmill.web import asked
 from pixmill.web.bodies import SMALL_BYTES
-from pixmill.web.depot import Sender
+from pixmill.web.depot import UPLOADED, Sender
 from pixmill.web.errors import ApiError, invalid_request, too_many_bytes
 from pixmill.web.files import Facts, file_answer, not_modified
 from pixmill.web.openapi import answers
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["images"])
 _READ, _WRITE = [Depends(needs("read"))], [Depends(needs("write"))]
 _ADMIN, _VISIT = [Depends(needs("admin"))], [Depends(needs("read", visitors=True))]
-_UPLOADED = "upload"
 _WISH = ("url", "source", "reference")
 _WORD = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -63,17 +63,20 @@ async def keep(
     201 where it is new, 200 where the archive has it. `source` and `reference` say who sends it,
     and their own word for it.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
+    if (
+        request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        == "application/json"
+    ):
         taken = await _from_url(request, parts.depot, source, reference)
     else:
 
         def sender_of(upload: Upload) -> Sender:
             fields = upload.fields
             return _sender(
-                source or fields.get("source"), reference or fields.get("reference"), _UPLOADED
+                source or fields.get("source"), reference or fields.get("reference"), UPLOADED
             )
 
-        _sender(source, reference, _UPLOADED)  # before the body is read
+        _sender(source, reference, UPLOADED)  # before the body is read
         taken = await parts.depot.take_upload(request, sender_of)
     stored = await find_image(parts.depot, taken.md5)
     told = {**image_as_json(stored), "arrival": "success" if taken.is_new else "duplicate"}
@@ -95,8 +98,9 @@ async def _from_url(
     mistakes.check()
     url = str(wish["url"])
     named = source or wish.get("source")
-    sender = _sender(named, reference or wish.get("reference"), url)
-    return await depot.take_url(request, url, sender)
+    told = without_password(url)
+    who = _sender(named, reference or wish.get("reference"), told)
+    return await depot.take_url(request, url, who)
 
 
 async def _small_body(request: Request) -> bytes:

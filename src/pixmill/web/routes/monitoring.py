@@ -57,10 +57,12 @@ async def monitoring(
     counted = list(fill_gaps(await asyncio.to_thread(archive.minutes, *span), *span))
     if "text/html" not in request.headers.get("accept", ""):
         return JSONResponse([_as_json(each) for each in counted])
-    codes = await asyncio.to_thread(_codes, archive, counted)
+    visitor = visitor_of(request)
+    examples = _EXAMPLES if visitor["key_name"] else 0  # sources are for those who have a key
+    codes = await asyncio.to_thread(_codes, archive, counted, examples)
     return parts.pages.render(
         "monitoring.html",
-        **visitor_of(request),
+        **visitor,
         chart=draw(counted),
         codes=codes,
         latest=list(reversed([each for each in counted if each != _empty(each)]))[:20],
@@ -81,7 +83,9 @@ def _span(minutes: str | None, begin: str | None, now: datetime) -> Span:
         start = datetime.fromisoformat(begin[:40])
         start = minute_of(start if start.tzinfo else start.replace(tzinfo=UTC))
     except (ValueError, OverflowError) as error:
-        raise invalid_request("Invalid from, it is a time like 2026-11-20T10:31:00Z") from error
+        raise invalid_request(
+            "Invalid from, it is a time like 2026-11-20T10:31:00Z; + is written %2B"
+        ) from error
     if start > _LATEST:
         raise invalid_request("Invalid from, it is too late")
     return Span(start, start + timedelta(minutes=number))
@@ -89,7 +93,7 @@ def _span(minutes: str | None, begin: str | None, now: datetime) -> Span:
 
 def _as_json(minute: Minute) -> dict[str, Any]:
     return {
-        "interval": minute.minute.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "interval": minute.minute.isoformat().replace("+00:00", "Z"),
         "success": minute.success,
         "fail": minute.fail,
         "duplicate": minute.duplicate,
@@ -115,7 +119,7 @@ def _example(arrival: Arrival) -> dict[str, Any]:
     }
 
 
-def _codes(archive: Archive, minutes: list[Minute]) -> list[dict[str, Any]]:
+def _codes(archive: Archive, minutes: list[Minute], examples: int) -> list[dict[str, Any]]:
     """Add up the fails by code, commonest first, each with the latest that failed so."""
     counts: dict[str, int] = {}
     for minute in minutes:
@@ -125,7 +129,9 @@ def _codes(archive: Archive, minutes: list[Minute]) -> list[dict[str, Any]]:
         {
             "code": code,
             "count": count,
-            "examples": [_example(each) for each in archive.arrivals(_EXAMPLES, code=code)],
+            "examples": [_example(each) for each in archive.arrivals(examples, code=code)]
+            if examples
+            else [],
         }
         for code, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     ]

@@ -1,6 +1,8 @@
-"""Jobs, and the secrets that URLs and webhooks are signed with."""
+"""Jobs, secrets to sign with, and the id by which a folder of images knows its archive."""
 
 from __future__ import annotations
+
+import secrets
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,6 +25,12 @@ def upgrade() -> None:
     )
     counters = sa.table("counters", sa.column("name"), sa.column("value"))
     op.bulk_insert(counters, [{"name": "secrets", "value": 0}])
+    facts = op.create_table(
+        "facts",
+        sa.Column("name", sa.String(20), primary_key=True),
+        sa.Column("value", sa.String(100), nullable=False),
+    )
+    op.bulk_insert(facts, [{"name": "archive", "value": secrets.token_hex(16)}])
 
 
 def _jobs() -> None:
