@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pixmill.imaging.operations.bands import PROFILE, as_rgb
+from pixmill.imaging.operations.bands import PROFILE, as_rgb, without_profile
 from pixmill.imaging.operations.coloring import flatten
+from pixmill.imaging.vips import complaints, locked_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +43,7 @@ def _with_fitting_profile(image: Any) -> Any:
         return as_rgb(image)
     if space == b"GRAY" and image.bands < 3:
         return image
-    image = image.copy()
-    image.remove(PROFILE)
-    return image
+    return without_profile(image)
 
 
 def _jpeg(image: Any, quality: int) -> bytes:
@@ -74,8 +73,15 @@ def _with_jpeg_profile(data: bytes, icc: bytes) -> bytes:
     return b"".join((data[: 4 + length], *segments, data[4 + length :]))
 
 
-def _png(image: Any, _quality: int) -> bytes:
-    return bytes(image.pngsave_buffer(compression=2, filter="up", keep="icc"))
+def _png(image: Any, quality: int) -> bytes:
+    """Write without the profile where libpng refuses it, which is stricter than who uses one."""
+    try:
+        return bytes(image.pngsave_buffer(compression=2, filter="up", keep="icc"))
+    except locked_down().Error:
+        if not image.get_typeof(PROFILE):
+            raise
+    complaints()
+    return _png(without_profile(image), quality)
 
 
 def _webp(image: Any, quality: int) -> bytes:

@@ -37,6 +37,13 @@ def with_alpha(image: Any) -> Any:
     return image if has_alpha(image) else named(image.bandjoin(255))
 
 
+def without_profile(image: Any) -> Any:
+    """Give the image without its color profile."""
+    image = image.copy()
+    image.remove(PROFILE)
+    return image
+
+
 def in_u8(image: Any) -> Any:
     """Round to 8 bits."""
     return named(image.rint().cast("uchar"))

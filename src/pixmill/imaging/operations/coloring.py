@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pixmill.imaging.operations.bands import PROFILE, as_rgb, has_alpha, named
+from pixmill.imaging.operations.bands import PROFILE, as_rgb, has_alpha, named, without_profile
 from pixmill.imaging.operations.placing import rgb_of
 from pixmill.imaging.vips import locked_down
 
@@ -29,10 +29,7 @@ def strip(image: Any) -> Any:
     """Convert to sRGB by the embedded profile, as far as that is of use, and drop it."""
     if not image.get_typeof(PROFILE):
         return image
-    icc = image.get(PROFILE)
-    image = image.copy()
-    image.remove(PROFILE)
-    return _converted(image.copy_memory(), icc)
+    return _converted(without_profile(image).copy_memory(), image.get(PROFILE))
 
 
 def _converted(image: Any, icc: bytes) -> Any:
