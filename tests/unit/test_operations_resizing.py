@@ -13,13 +13,21 @@ from tests.rendered import mean_difference, rendered, samples_of
 
 
 @pytest.mark.parametrize("size", [(1600, 1200), (1203, 1607), (999, 1001), (4001, 230)])
-@pytest.mark.parametrize("options", [{"quality": 90}, {"quality": 80, "progressive": True}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kind": "JPEG", "quality": 90},
+        {"kind": "JPEG", "quality": 80, "progressive": True},
+        {"kind": "WEBP", "quality": 80, "method": 0},
+        {"kind": "WEBP", "lossless": True, "method": 0},
+    ],
+)
 @pytest.mark.parametrize(
     "text",
     ["resize 150 150", "resize 300 300", "resize 130 90 fill", "scale 0.1", "resize 99 19 force"],
 )
 def test_decoding_small_shows_in_speed_alone(size, options, text):
-    data = drawn.encoded(drawn.picture(*size), "JPEG", **options)
+    data = drawn.encoded(drawn.picture(*size), **options)
     small = samples_of(rendered(data, f"{text}\nconvert png").data)
     with Image.open(io.BytesIO(data)) as image:
         whole = drawn.encoded(image.convert("RGB"), "PNG", compress_level=0)

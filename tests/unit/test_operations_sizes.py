@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from pixmill.errors import TooManyPixels
@@ -95,4 +98,42 @@ def test_memory_grows_with_what_a_chain_makes():
     assert least > header.decode_bytes
     large = memory_bytes(header, parse_text("resize 9000 9000 force"))
     assert large > least + 3 * 9000 * 9000
-    assert memory_bytes(header, parse_text("resize 9000 9000 force\nresize 9")) > large // 2
+    assert memory_bytes(header, parse_text("resize 9000 9000 force\nresize 9")) > large // 3
+
+
+PEAK = """
+import sys
+from pixmill.imaging.operations import memory_bytes, parse_text
+from pixmill.imaging.probe import Limits, probe
+from pixmill.imaging.rendering import render
+
+def resident(name):
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
+
+data, chain = open(sys.argv[1], "rb").read(), parse_text(sys.argv[2])
+header, first = probe(data), open(sys.argv[3], "rb").read()
+render(first, probe(first), parse_text(""), Limits())
+open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
+before = resident("VmRSS")
+render(data, header, chain, Limits())
+print(resident("VmHWM") - before, memory_bytes(header, chain))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own count of memory is read")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    "text", ["", "resize 400", "rotate 20", "sharpen\nequalize", "convert webp", "convert tiff"]
+)
+def test_a_chain_takes_no_more_memory_than_estimated(tmp_path, kind, text):
+    data = drawn.encoded(drawn.noise(1200, 1600, 3 if kind == "JPEG" else 4), kind)
+    (tmp_path / "large").write_bytes(data)
+    (tmp_path / "small").write_bytes(DATA)
+    arguments = [str(tmp_path / "large"), text, str(tmp_path / "small")]
+    run = subprocess.run(
+        [sys.executable, "-c", PEAK, *arguments], capture_output=True, text=True, check=True
+    )
+    taken, estimated = map(int, run.stdout.split())
+    assert taken <= estimated
+    assert estimated < 200 * 1200 * 1600

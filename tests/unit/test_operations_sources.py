@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import mmap
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from pixmill.imaging.decode import decode
-from pixmill.imaging.probe import probe
+from pixmill.imaging.operations import parse_text
+from pixmill.imaging.probe import Limits, probe
+from pixmill.imaging.rendering import render
 from tests import drawn
 from tests.rendered import mean_difference, rendered, samples_of
+from tests.unit.test_scaled import SRGB
 
 PICTURE = drawn.picture(40, 56)
 ORIENTED = ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"]
@@ -114,3 +118,14 @@ def test_a_large_picture_comes_whole_through_its_strips():
     small = samples_of(rendered(data, "resize 400").data)
     expected = np.asarray(Image.fromarray(large).resize((400, 300), Image.Resampling.LANCZOS))
     assert mean_difference(small, expected) < 1
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("text", ["", "resize 90", "strip\nrotate 3\nsharpen\ntrim"])
+def test_nothing_holds_on_to_the_file(kind, text):
+    icc = {"icc_profile": SRGB} if kind in {"JPEG", "PNG", "WEBP", "AVIF"} else {}
+    with mmap.mmap(-1, len(data := drawn.encoded(drawn.picture(300, 400), kind, **icc))) as file:
+        file[:] = data
+        with memoryview(file) as view:
+            header = probe(view)
+            render(view, header, parse_text(text), Limits())

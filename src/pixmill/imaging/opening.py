@@ -8,12 +8,14 @@ those of `decode`, whichever way is gone. Limits are left to whoever calls.
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pixmill.imaging.decode import decode_samples
 from pixmill.imaging.decoders.jpeg import REDUCTIONS, decode_reduced
+from pixmill.imaging.decoders.vips import decode_webp_reduced
 from pixmill.imaging.operations.bands import PROFILE, named
 from pixmill.imaging.operations.geometry import turned
 from pixmill.imaging.orientation import on_its_side, upright
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from pixmill.imaging.operations.geometry import Size
 
 _OPAQUE = 255
-# What a JPEG's reduced decode leaves to the filter is at least this many times the size wanted.
+# What a reduced decode leaves to the filter is at least this many times the size wanted.
 _GAP = 1.2
 
 
@@ -59,31 +61,34 @@ def _is_smaller(size: Size, header: Header) -> bool:
 
 
 def _decoded_small(data: memoryview, header: Header, size: Size) -> NDArray[np.uint8] | None:
-    """Decode a JPEG small, or None where it is none, or needs a second look."""
-    if header.format != "jpeg":
-        return None
+    """Decode a JPEG or WebP small, or None where it is none, or needs a second look."""
     room = min(header.width / size[0], header.height / size[1]) / _GAP
     part = next((part for part in REDUCTIONS if part <= room), None)
-    rgb = None if part is None else decode_reduced(data, header, part)
-    if part is None or rgb is None:
+    if part is None or header.alpha:
         return None
-    extent = header.width / part, header.height / part
+    if header.format == "jpeg":
+        rgb = decode_reduced(data, header, part)
+        extent = header.width / part, header.height / part
+    elif header.format == "webp":
+        rgb = decode_webp_reduced(data, header, part)
+        extent = (0.0, 0.0) if rgb is None else (float(rgb.shape[1]), float(rgb.shape[0]))
+    else:
+        return None
+    if rgb is None:
+        return None
     return _of_bands(shrunk([Pixels(rgb, None)], extent, size).rgb, _is_grey(header))
 
 
 def _decoded(data: memoryview, header: Header, size: Size | None) -> NDArray[np.uint8]:
-    """Decode in full, and shrink to `size` where there is no alpha."""
+    """Decode in full; what comes in strips, without alpha, is shrunk to `size` as they come."""
     strips = decode_samples(data, header)
     first = next(strips)
     grey = first.shape[2] < 3 or _is_grey(header)
-    strips = itertools.chain([first], strips)
-    if first.shape[2] in {2, 4}:
-        samples = _without_idle_alpha(_joined(strips, header))
-        if samples.shape[2] in {2, 4}:
-            return samples
-        strips = iter([samples])
+    alpha, strips = first.shape[2] in {2, 4}, itertools.chain([first], strips)
     del first
-    if size is None:
+    if alpha:
+        return _without_idle_alpha(_joined(strips, header))
+    if size is None or not header.strips:
         return _of_bands(_joined(strips, header), grey)
     small = shrunk(map(from_samples, strips), (header.width, header.height), size)
     return _of_bands(small.rgb, grey)
@@ -95,12 +100,12 @@ def _is_grey(header: Header) -> bool:
 
 
 def _joined(strips: Iterator[NDArray[Any]], header: Header) -> NDArray[np.uint8]:
+    """Put strips together, to the end, where decoders tell of broken files."""
     first = next(strips)
     if len(first) == header.height:
-        strips = itertools.chain(strips)
-        for _ in strips:  # to the end, where decoders tell of broken files
-            pass
-        return np.ascontiguousarray(to_u8(first))
+        whole = np.ascontiguousarray(to_u8(first))
+        deque(strips, maxlen=0)
+        return whole
     samples = np.empty((header.height, *first.shape[1:]), np.uint8)
     top = 0
     for strip in itertools.chain([first], strips):

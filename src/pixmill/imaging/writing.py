@@ -89,7 +89,7 @@ def _webp(image: Any, quality: int) -> bytes:
 
 
 def _avif(image: Any, quality: int) -> bytes:
-    return bytes(image.heifsave_buffer(Q=quality, compression="av1", effort=0, keep="icc"))
+    return bytes(image.heifsave_buffer(Q=quality, compression="av1", effort=1, keep="icc"))
 
 
 def _tiff(image: Any, _quality: int) -> bytes:

@@ -4,7 +4,8 @@ Importing this is cheap: no library for pictures is loaded before one is rendere
 `pixmill.imaging.rendering`.
 """
 
-from pixmill.imaging.operations.forecast import memory_bytes, output_format, output_quality
+from pixmill.imaging.operations.forecast import output_format, output_quality
+from pixmill.imaging.operations.memory import memory_bytes
 from pixmill.imaging.operations.presets import PRESETS
 from pixmill.imaging.operations.registry import OPERATIONS, Operation
 from pixmill.imaging.operations.text import (

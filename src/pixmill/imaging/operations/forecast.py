@@ -1,11 +1,10 @@
-"""What a chain will make of an image, told from the header alone: format, sizes, memory."""
+"""What a chain will make of an image, told beforehand: format, quality and sizes, under limits."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from pixmill.errors import TooManyPixels
-from pixmill.imaging.header import MIB
 from pixmill.imaging.operations.registry import FORMATS, OPERATIONS, QUALITIES
 
 if TYPE_CHECKING:
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
 CONVERT = "convert"
 # libjpeg's JPEG_MAX_DIMENSION, libwebp's WEBP_MAX_DIMENSION, and what libaom takes at once
 _ENCODER_MAX_SIDE = {"jpeg": 65_500, "webp": 16_383, "avif": 16_384}
-# Bytes a pixel that encoders take at their peak, the result of hardly compressible noise included.
-_ENCODER_PIXEL_BYTES = {"jpeg": 8, "png": 10, "webp": 24, "avif": 48, "tiff": 10}
-_STEP_PIXEL_BYTES = 12  # a picture of four bands as it was and as it is, and once more in a library
-_ROWS = 1_200  # of float samples in libvips' regions, as measured
-_FIXED_BYTES = 24 * MIB
 
 
 def output_format(header: Header, chain: Chain) -> str:
@@ -37,17 +31,6 @@ def output_quality(chain: Chain, format: str) -> int:  # noqa: A002
     """Tell the quality of the result, 1 to 100; 0 for formats that lose nothing."""
     asked = [step.arguments[1] for step in chain if step.name == CONVERT]
     return (int(asked[-1]) if asked else 0) or QUALITIES.get(format, 0)
-
-
-def memory_bytes(header: Header, chain: Chain) -> int:
-    """Estimate the memory that rendering takes at its peak beyond the file's own bytes, at most.
-
-    Counted are the decode, the whole picture as decoded, and the largest of the chain's steps with
-    what it is made from; both orientations are thought of, since the header does not tell it.
-    """
-    decoded = header.decode_bytes + 4 * header.width * header.height
-    ways = ((header.width, header.height), (header.height, header.width))
-    return decoded + _FIXED_BYTES + max(_steps_bytes(size, header, chain) for size in ways)
 
 
 def check_step(step: Step, number: int, size: Size, limits: Limits) -> None:
@@ -70,18 +53,3 @@ def check_output(format: str, size: Size) -> None:  # noqa: A002
 def sizes_of(step: Step, size: Size) -> tuple[Size, ...]:
     """Tell every size that a step makes of a picture of this size, that of its result last."""
     return OPERATIONS[step.name].sizes(size, *step.arguments)
-
-
-def _steps_bytes(size: Size, header: Header, chain: Chain) -> int:
-    most = _bytes_of(size)
-    for step in chain:
-        *_, after = made = sizes_of(step, size)
-        most = max(most, *(_bytes_of(each) for each in made))
-        size = after
-    encoder = _ENCODER_PIXEL_BYTES[output_format(header, chain)]
-    return max(most, (4 + encoder) * size[0] * size[1])
-
-
-def _bytes_of(size: Size) -> int:
-    width, height = size
-    return _STEP_PIXEL_BYTES * width * height + 16 * width * min(height, _ROWS)

@@ -30,7 +30,7 @@ MAX_SIDE = 65_535
 FORMATS = ("jpeg", "png", "webp", "avif", "tiff")
 """The formats that results can be written in."""
 
-QUALITIES: Mapping[str, int] = MappingProxyType({"jpeg": 85, "webp": 80, "avif": 50})
+QUALITIES: Mapping[str, int] = MappingProxyType({"jpeg": 85, "webp": 80, "avif": 65})
 """The quality that is taken where none is asked for; the other formats lose nothing."""
 
 USUAL = 0
@@ -45,7 +45,8 @@ class Operation:
     RGB of 8 bits, with alpha or not) and the arguments, one for each parameter, and gives such an
     image. `sizes` takes the size before and the arguments, and gives every size that is made, that
     of the result last; that of `trim` is one it does not pass. `objection` takes the arguments and
-    gives what is wrong with them together, or nothing.
+    gives what is wrong with them together, or nothing. `held_bytes` is the memory a pixel that it
+    takes at once, beyond rows that go by.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     sizes: Callable[..., tuple[Size, ...]] = geometry.same
     objection: Callable[..., str] = lambda *_: ""
+    held_bytes: int = 0
 
     @property
     def usage(self) -> str:
@@ -126,7 +128,7 @@ _ALL = (
                 "centre", words=geometry.COMPASS + geometry.CONTENT, aliases=_SPELLINGS,
             ),
         ),
-        geometry.resized, _resize_objection,
+        geometry.resized, _resize_objection, held_bytes=4,
     ),
     Operation(
         "scale", "Scale both sides.", "scale 0.5", resizing.scale,
@@ -144,7 +146,7 @@ _ALL = (
     Operation(
         "rotate", "Rotate clockwise, exactly by multiples of 90; else into a box that holds all.",
         "rotate 90", placing.rotate,
-        (Number("degrees", "clockwise", least=-360, most=360),), geometry.rotated,
+        (Number("degrees", "clockwise", least=-360, most=360),), geometry.rotated, held_bytes=20,
     ),
     Operation("flip", "Turn upside down.", "flip", placing.flip),
     Operation("flop", "Mirror left to right.", "flop", placing.flop),
@@ -154,14 +156,15 @@ _ALL = (
     ),
     Operation(
         "sharpen", "Sharpen by adding the difference from a blurred copy.", "sharpen",
-        filters.sharpen, (Number("sigma", _SIGMA, 1.0, least=0.1, most=10),),
+        filters.sharpen, (Number("sigma", _SIGMA, 1.0, least=0.1, most=10),), held_bytes=4,
     ),
     Operation(
         "normalize", "Stretch contrast: all but 1 % of the samples at each end fill 0 to 255.",
-        "normalize", tones.normalize,
+        "normalize", tones.normalize, held_bytes=4,
     ),
     Operation(
         "equalize", "Equalize the histogram of all colors together.", "equalize", tones.equalize,
+        held_bytes=4,
     ),
     Operation(
         "gamma", "Brighten (above 1) or darken middle tones: `255 (v / 255) ** (1 / G)`.",
@@ -198,6 +201,7 @@ _ALL = (
         "trim", "Cut off a border of the color of the top left pixel.", "trim 20", placing.trim,
         (Number("threshold", "what no sample of the border differs by more than", 10.0,
                 least=0, most=255),),
+        held_bytes=4,
     ),
     Operation(
         "flatten", "Lay a picture with transparency on a color.", "flatten #FFFFFF",
@@ -214,7 +218,7 @@ _ALL = (
     ),
     Operation(
         "strip", "Convert to sRGB and drop the color profile, which is kept otherwise.", "strip",
-        coloring.strip,
+        coloring.strip, held_bytes=20,
     ),
 )  # fmt: skip
 
