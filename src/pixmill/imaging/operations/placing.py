@@ -45,7 +45,7 @@ def _rotated(image: Any, degrees: float) -> Any:
     size = geometry.rotated(size_of(image), degrees)[-1]
     x, y = ((side - 1) / 2 for side in size_of(image))
     new_x, new_y = ((side - 1) / 2 for side in size)
-    moved = image.premultiply().copy_memory().affine(
+    moved = image.copy_memory().premultiply().affine(
         [cosine, -sine, sine, cosine],
         interpolate=locked_down().Interpolate.new("bicubic"),
         oarea=[0, 0, *size],

@@ -146,7 +146,7 @@ _ALL = (
     Operation(
         "rotate", "Rotate clockwise, exactly by multiples of 90; else into a box that holds all.",
         "rotate 90", placing.rotate,
-        (Number("degrees", "clockwise", least=-360, most=360),), geometry.rotated, held_bytes=20,
+        (Number("degrees", "clockwise", least=-360, most=360),), geometry.rotated, held_bytes=8,
     ),
     Operation("flip", "Turn upside down.", "flip", placing.flip),
     Operation("flop", "Mirror left to right.", "flop", placing.flop),
