@@ -17,6 +17,7 @@ import typer.main
 
 from pixmill import errors
 from pixmill.cli.app import app
+from pixmill.imaging.operations import OPERATIONS, PRESETS
 from pixmill.settings import Settings
 
 if TYPE_CHECKING:
@@ -115,11 +116,50 @@ def _options(command: Any, context: Any) -> str:
     return "\n\n".join(tables)
 
 
+def render_operations() -> str:
+    """Table of the operations, and one of their parameters."""
+    names = [(f"`{each.usage}`", each.summary, f"`{each.example}`") for each in OPERATIONS.values()]
+    parameters = [
+        (
+            f"`{each.name}`",
+            f"`{part.name.upper()}`",
+            part.kind,
+            _parameter_default(part),
+            part.meaning,
+        )
+        for each in OPERATIONS.values()
+        for part in each.parameters
+    ]
+    return "\n\n".join(
+        [
+            _table(("Operation", "What", "Example"), names),
+            _table(("Operation", "Parameter", "Kind", "Default", "Meaning"), parameters),
+        ]
+    )
+
+
+def render_presets() -> str:
+    """Table of the named chains."""
+    rows = [
+        (f"`preset {name}`", ", ".join(f"`{line}`" for line in text.split("\n")))
+        for name, text in PRESETS.items()
+    ]
+    return _table(("Preset", "Operations"), rows)
+
+
+def _parameter_default(part: Any) -> str:
+    if part.default is None:
+        return "none"
+    return f"`{part.spell(part.default)}`" if part.default else "the format's"
+
+
 RENDERERS: dict[str, Callable[[], str]] = {
     "item-errors": render_item_errors,
     "run-errors": render_run_errors,
     "settings": render_settings,
     "commands": render_commands,
+    "operations": render_operations,
+    "presets": render_presets,
 }
 
 

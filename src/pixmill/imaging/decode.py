@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 
 from pixmill.errors import CorruptImage
 from pixmill.imaging.decoders import icon, jpeg, pillow, tiff, vips
-from pixmill.imaging.pixels import Pixels
+from pixmill.imaging.pixels import Pixels, from_samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from mmap import mmap
+    from typing import Any
+
+    from numpy.typing import NDArray
 
     from pixmill.imaging.header import Header
 
-__all__ = ["Pixels", "decode"]
+__all__ = ["Pixels", "decode", "decode_samples"]
 
 
 def decode(data: bytes | memoryview | mmap, header: Header) -> Iterator[Pixels]:
@@ -33,18 +36,40 @@ def decode(data: bytes | memoryview | mmap, header: Header) -> Iterator[Pixels]:
     header, `UnsupportedFormat` for flavours that no decoder has, `OutOfMemory` or MemoryError where
     memory does not suffice. Until the iterator and any error of it are gone, `data` stays in use.
     """
-    rows = 0
-    for pixels in _DECODERS[header.format](memoryview(data), header):
-        height, width, _ = pixels.rgb.shape
-        rows += height
-        if width != header.width or rows > header.height:
+    return map(from_samples, decode_samples(data, header))
+
+
+def decode_samples(data: bytes | memoryview | mmap, header: Header) -> Iterator[NDArray[Any]]:
+    """Do as `decode`, and give samples: (h, w, channels) uint8 or uint16, all of the alpha.
+
+    The channels are grey or RGB, with alpha or without; all strips have the same.
+    """
+    # By `map`, since a loop would hold on to samples that nobody needs any more.
+    rows = _Rows(header)
+    yield from map(rows.counted, _DECODERS[header.format](memoryview(data), header))
+    rows.end()
+
+
+class _Rows:
+    """Holds a decoder to the size that the header promises."""
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._rows = 0
+
+    def counted(self, samples: NDArray[Any]) -> NDArray[Any]:
+        height, width, _ = samples.shape
+        self._rows += height
+        if width != self._header.width or self._rows > self._header.height:
             raise CorruptImage("the image is larger than its header promises")
-        yield pixels
-    if rows != header.height:
-        raise CorruptImage("the image has fewer rows than its header promises")
+        return samples
+
+    def end(self) -> None:
+        if self._rows != self._header.height:
+            raise CorruptImage("the image has fewer rows than its header promises")
 
 
-_DECODERS: dict[str, Callable[[memoryview, Header], Iterator[Pixels]]] = {
+_DECODERS: dict[str, Callable[[memoryview, Header], Iterator[NDArray[Any]]]] = {
     "jpeg": jpeg.decode,
     "png": vips.decode_png,
     "tiff": tiff.decode,

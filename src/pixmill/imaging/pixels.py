@@ -23,21 +23,21 @@ class Pixels:
     visible: NDArray[np.bool_] | None
 
 
-def from_samples(samples: NDArray[Any], *, alpha: bool) -> Pixels:
-    """Make pixels of (h, w, channels) uint8 or uint16 samples.
+def to_u8(samples: NDArray[Any]) -> NDArray[np.uint8]:
+    """Reduce uint16 samples to uint8 by `>> 8`; uint8 ones are given as they are."""
+    return (samples >> 8).astype(np.uint8) if samples.dtype == np.uint16 else samples
 
-    The channels are grey, grey and more, RGB, or RGB and more. `alpha` tells whether the sample
-    after the colors is transparency; samples after it are dropped.
-    """
-    if samples.dtype == np.uint16:
-        samples = (samples >> 8).astype(np.uint8)
+
+def from_samples(samples: NDArray[Any]) -> Pixels:
+    """Make pixels of (h, w, channels) uint8 or uint16 samples: grey or RGB, with alpha or not."""
+    samples = to_u8(samples)
     channels = samples.shape[2]
     colors = 1 if channels < 3 else 3
-    visible = samples[:, :, colors] != 0 if alpha and channels > colors else None
+    visible = samples[:, :, colors] != 0 if channels > colors else None
     if visible is not None and visible.all():
         visible = None
-    if channels == 3:
-        return Pixels(np.ascontiguousarray(samples), visible)
+    if channels == 3 and samples.flags.c_contiguous:
+        return Pixels(samples, visible)
     rgb = np.empty((*samples.shape[:2], 3), np.uint8)
     for channel in range(3):
         # three strided copies are three times as fast as one copy of triples

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pixmill.imaging import plain_png
 from pixmill.imaging.decode import decode
-from pixmill.imaging.formats.jpeg_ending import read_ending
+from pixmill.imaging.decoders.jpeg import REDUCTIONS, decode_reduced
 from pixmill.imaging.pixels import Pixels
 from pixmill.imaging.profiles import embedded, inks, to_srgb
 from pixmill.imaging.shrinking import Scaled, fitted, shrunk
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Scaled", "scaled"]
 
-# Fractions for which libjpeg-turbo has fast transforms; what they leave to the filter is at least
-# this many times the size wanted. They are filters themselves and need less room than boxes do.
-_REDUCTIONS = (8, 4, 2)
+# What a reduced decode leaves to the filter is at least this many times the size wanted. It is a
+# filter itself and needs less room than boxes do.
 _GAP = 1.2
 
 
@@ -70,26 +69,15 @@ def _by_shortcut(data: memoryview, header: Header, size: tuple[int, int]) -> Sca
 
 def _by_transform(data: memoryview, header: Header, size: tuple[int, int]) -> Scaled | None:
     """Decode a JPEG small, or None where it is none, or needs a second look."""
-    if header.format != "jpeg" or header.channels == 4 or header.variant == "lossless":
-        return None
-    if header.strips and not read_ending(data).has_eoi:
+    if header.format != "jpeg":
         return None
     room = max(header.width, header.height) / max(size) / _GAP
-    part = next((part for part in _REDUCTIONS if part <= room), None)
+    part = next((part for part in REDUCTIONS if part <= room), None)
     if part is None:  # the whole picture is as quickly had by `decode`, if it is not had already
         return None
-    import simplejpeg  # noqa: PLC0415 - only where a JPEG is decoded
-
-    try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(data)
-        if (width, height) != (header.width, header.height):
-            return None
-        rgb = simplejpeg.decode_jpeg(
-            data, "RGB", fastdct=False, fastupsample=False,
-            min_width=-(-width // part), min_height=-(-height // part),
-        )  # fmt: skip
-    except ValueError:  # `decode` finds out what it means
+    rgb = decode_reduced(data, header, part)
+    if rgb is None:
         return None
     # Never below the size: a line of pixels is not made thinner than it is.
-    extent = max(width / part, size[0]), max(height / part, size[1])
+    extent = max(header.width / part, size[0]), max(header.height / part, size[1])
     return shrunk([Pixels(rgb, None)], extent, size)

@@ -8,12 +8,14 @@ from pixmill.imaging.decoders import pillow, vips
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
+
+    from numpy.typing import NDArray
 
     from pixmill.imaging.header import Header
-    from pixmill.imaging.pixels import Pixels
 
 
-def decode(data: memoryview, header: Header) -> Iterator[Pixels]:
+def decode(data: memoryview, header: Header) -> Iterator[NDArray[Any]]:
     """Decode the picture that the header chose."""
     if header.variant == "png":
         return vips.decode_png(data, header)

@@ -40,8 +40,8 @@ def _seen(data: memoryview, header: Header) -> tuple[bytes, str]:
         # else a hundred warnings are an error, and the filler of each interval gives one
         in_strips = header._replace(strips=True)
         strips = vips.strips(data, in_strips, "jpegload_source", unlimited=True)
-    for pixels in strips:
-        digest.update(pixels.rgb.data)
+    for samples in strips:
+        digest.update(samples.tobytes())
         said += complaints()
     return digest.digest(), said
 

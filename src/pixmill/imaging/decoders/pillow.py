@@ -16,12 +16,12 @@ import numpy as np
 
 from pixmill.errors import CorruptImage, ItemError, UnsupportedFormat
 from pixmill.imaging.header import is_large, strip_rows
-from pixmill.imaging.pixels import Pixels, from_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from pixmill.imaging.header import Header
@@ -38,16 +38,16 @@ _PLUGINS = {
 _REFUSAL_IS_FLAVOUR = frozenset({"tiff", "bmp"})
 
 
-def decode(data: memoryview, header: Header) -> Iterator[Pixels]:
+def decode(data: memoryview, header: Header) -> Iterator[NDArray[np.uint8]]:
     """Decode by Pillow: at once, or in strips that spare a second copy of a large image."""
     with _own_limits():
         image = _load(data, header)
     rows = strip_rows(header.width) if is_large(header.width, header.height) else header.height
     if rows >= header.height:
-        yield _pixels(image)
+        yield _samples(image)
         return
     for top in range(0, header.height, rows):
-        yield _pixels(image.crop((0, top, header.width, min(top + rows, header.height))))
+        yield _samples(image.crop((0, top, header.width, min(top + rows, header.height))))
 
 
 def _load(data: memoryview, header: Header) -> Image:
@@ -95,10 +95,8 @@ def _as_stored(image: Image, header: Header) -> Image:
     return image if undo is None else image.transpose(undo)
 
 
-def _pixels(image: Image) -> Pixels:
-    if image.has_transparency_data:
-        return from_samples(np.asarray(image.convert("RGBA")), alpha=True)
-    return from_samples(np.asarray(image.convert("RGB")), alpha=False)
+def _samples(image: Image) -> NDArray[np.uint8]:
+    return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
 
 
 class _File(io.RawIOBase):

@@ -11,16 +11,18 @@ from pixmill.imaging.vips import warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
+
+    from numpy.typing import NDArray
 
     from pixmill.imaging.header import Header
-    from pixmill.imaging.pixels import Pixels
 
 # libtiff makes up what JPEG and fax data lack, and warns; of odd tags it warns as well. Any word of
 # libjpeg counts: it tells its first warning only, which may hide that data are missing.
 _MADE_UP = ("Corrupt JPEG data", "Premature EOL", "Premature EOF")
 
 
-def decode(data: memoryview, header: Header) -> Iterator[Pixels]:
+def decode(data: memoryview, header: Header) -> Iterator[NDArray[Any]]:
     """Decode the first page."""
     if not header.whole:
         yield from _in_strips(data, header)
@@ -31,8 +33,11 @@ def decode(data: memoryview, header: Header) -> Iterator[Pixels]:
     yield from pillow.decode(data, header)
 
 
-def _in_strips(data: memoryview, header: Header) -> Iterator[Pixels]:
-    for pixels in vips.strips(data, header, "tiffload_source"):
-        if any(words in warning for warning in warnings() for words in _MADE_UP):
-            raise CorruptImage("the TIFF lacks pixel data")
-        yield pixels
+def _in_strips(data: memoryview, header: Header) -> Iterator[NDArray[Any]]:
+    return map(_not_made_up, vips.strips(data, header, "tiffload_source"))
+
+
+def _not_made_up(samples: NDArray[Any]) -> NDArray[Any]:
+    if any(words in warning for warning in warnings() for words in _MADE_UP):
+        raise CorruptImage("the TIFF lacks pixel data")
+    return samples

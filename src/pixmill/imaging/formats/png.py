@@ -64,6 +64,18 @@ def read_header(data: memoryview, offset: int = 0) -> Header:
     )  # fmt: skip
 
 
+def chunks_named(data: memoryview, wanted: bytes) -> Iterator[memoryview]:
+    """Give the data of the chunks of this name, wherever they stand."""
+    at = 8
+    for _ in range(_MAX_CHUNKS):
+        if at + 8 > len(data):
+            return
+        size, name = struct.unpack_from(">I4s", data, at)
+        if name == wanted:
+            yield data[at + 8 : at + 8 + size]
+        at += size + 12
+
+
 def _chunks_before_pixels(data: memoryview, offset: int) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and size of the data of each chunk before IDAT."""
     at = offset + 8

@@ -56,6 +56,11 @@ def read_header(data: memoryview) -> Header:
     )  # fmt: skip
 
 
+def read_orientation(data: memoryview) -> int:
+    """Read the tag of the first directory, 1 without one: also of Exif, which is laid out alike."""
+    return (_read_directory(data).get(_ORIENTATION) or (1,))[0]
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     width: int

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 from pixmill.errors import CorruptImage, UnsupportedFormat
 from pixmill.imaging.header import MIB, Header, is_large, strip_decode_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MAX_CHUNKS = 100_000
 _ANIMATION, _ALPHA = 0x02, 0x10
@@ -56,13 +60,17 @@ def _decode_bytes(width: int, height: int) -> int:
     return whole + 9 * width * height + 4 * MIB
 
 
-def _count_frames(data: memoryview) -> int:
+def chunks_named(data: memoryview, wanted: bytes) -> Iterator[memoryview]:
+    """Give the data of the chunks of this name."""
     at = 12
-    frames = 0
     for _ in range(_MAX_CHUNKS):
         if at + 8 > len(data):
-            break
+            return
         name, size = struct.unpack_from("<4sI", data, at)
-        frames += name == b"ANMF"
+        if name == wanted:
+            yield data[at + 8 : at + 8 + size]
         at += 8 + size + (size & 1)
-    return max(frames, 1)
+
+
+def _count_frames(data: memoryview) -> int:
+    return max(sum(1 for _ in chunks_named(data, b"ANMF")), 1)
