@@ -26,6 +26,7 @@ the edge.
     │   │   ├── DecoderCrashed         decoder_crashed
     │   │   └── DecoderTimeout         decoder_timeout
     │   ├── Md5Collision               md5_collision        of what is to be archived
+    │   ├── NotKept                    not_found            of what is to be had from the archive
     │   └── InternalError              internal
     └── RunError                       the run can not go on
         ├── UsageError                 an option or argument makes no sense
@@ -209,6 +210,12 @@ class Md5Collision(ItemError):
     """The archive has another file with this MD5."""
 
     code = "md5_collision"
+
+
+class NotKept(ItemError):
+    """The archive has no original of the image, or not any more."""
+
+    code = "not_found"
 
 
 class InternalError(ItemError):

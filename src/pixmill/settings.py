@@ -199,6 +199,16 @@ class Settings(BaseSettings):
     answers_bytes: Size = Field(
         32 * 2**20, ge=0, description="most bytes of answers the service keeps"
     )
+    jobs: int = Field(
+        2, ge=0, le=1000, description="jobs at work at once in the service; 0 leaves them to others"
+    )
+    job_lease: float = Field(
+        30.0,
+        ge=1,
+        le=3600,
+        description="after so long the jobs of a process that died are another's",
+    )
+    job_keep: float = Field(7.0, gt=0, le=36_525, description="days that results of jobs stay")
     log_format: Literal["text", "json"] = Field(
         "text", description="form of messages on standard error"
     )

@@ -132,7 +132,7 @@ async def test_old_images_are_dropped_where_that_is_set(tmp_path):
             pass  # a thread drops it
         while not app.log("retention"):  # noqa: ASYNC110  it has no event
             await asyncio.sleep(0.01)
-    assert [each["images"] for each in app.log("retention")] == [1]
+    assert [(each["of"], each["number"]) for each in app.log("retention")] == [("images", 1)]
 
 
 def minute(number, **counts):

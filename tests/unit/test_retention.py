@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from pixmill.errors import OutputError
-from pixmill.ingest.retention import forget_old_images
+from pixmill.ingest.retention import forget_old
 from pixmill.store.memory import MemoryArchive
 from pixmill.store.opening import utc_now
 from tests.contract.archives import new_image
@@ -23,7 +23,7 @@ async def rounds(archive, number):
         if len(told) == number:
             enough.set()
 
-    task = asyncio.ensure_future(forget_old_images(archive, 2, take, every_s=0))
+    task = asyncio.ensure_future(forget_old(archive.forget, 2, take, every_s=0))
     await enough.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -20,6 +20,7 @@ from pixmill.store.opening import (
     migrate_catalog,
     open_archive,
     open_catalog,
+    open_results,
 )
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "migrate_catalog",
     "open_archive",
     "open_catalog",
+    "open_results",
 ]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pixmill.store.archive import Archive
+    from pixmill.store.blobs import BlobStore
     from pixmill.store.catalog import Catalog
 
 Claim = Literal["own", "none"]
@@ -96,6 +97,13 @@ def open_archive(  # noqa: PLR0913  the four places are settings
         from pixmill.store.sql.catalog import open_archive_at  # noqa: PLC0415
 
         return open_archive_at(place, LocalBlobs(blobs or data / _BLOBS), clock, claim)
+
+
+def open_results(blobs: Path | None, data: Path) -> BlobStore:
+    """Open the store of what jobs make: the folder of images, wherever their rows are."""
+    from pixmill.store.local import LocalBlobs  # noqa: PLC0415
+
+    return LocalBlobs(blobs or data / _BLOBS)
 
 
 def embedded_store(

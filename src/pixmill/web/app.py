@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -14,8 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from pixmill.errors import ItemError, OutputError
-from pixmill.ingest.retention import forget_old_images
-from pixmill.store import catalog_stands
+from pixmill.ingest.retention import forget_old
+from pixmill.jobs.executor import Executor
+from pixmill.jobs.expiry import Expiry
+from pixmill.jobs.operations import KIND, OperationsRunner
+from pixmill.store import catalog_stands, open_results
 from pixmill.web.armor import Armor
 from pixmill.web.auth import Credentials
 from pixmill.web.bodies import MULTIPART_BYTES, BodyLimits
@@ -28,6 +31,7 @@ from pixmill.web.openapi import describe
 from pixmill.web.pages import STATIC_FOLDER, Assets, Pages
 from pixmill.web.proxies import TrustedProxies
 from pixmill.web.quotas import Quotas
+from pixmill.web.rendering import Rendering
 from pixmill.web.routes import (
     colors,
     console,
@@ -35,6 +39,7 @@ from pixmill.web.routes import (
     grey,
     health,
     images,
+    jobs,
     match,
     monitoring,
     palettes,
@@ -46,20 +51,21 @@ from pixmill.web.signatures import Signatures
 from pixmill.web.words import refusal_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
 
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
     from pixmill.settings import Settings
-    from pixmill.store import Archive, Catalog
+    from pixmill.store import Archive, BlobStore, Catalog
     from pixmill.web.access import Log
     from pixmill.web.metrics import Metrics
 
 # In the order of the document; requests go through them with `grey` first, which is in a hurry.
 _SUBJECTS = (
-    match, colors, palettes, images, grey, monitoring, console, gallery, sign_in, health,
+    match, colors, palettes, images, grey, jobs, monitoring, console, gallery, sign_in, health,
 )  # fmt: skip
 _UPLOADS = (
     "/colours/match", "/colors/match", "/colors/top", "/colors/dominant", "/console/look",
@@ -67,6 +73,7 @@ _UPLOADS = (
 )  # fmt: skip
 _PALETTE_BYTES = 16 * 2**20  # some 150,000 colors
 _RETRY_AFTER_S = 10
+_PATIENCE_S = 5.0  # with jobs at work, when the service ends
 
 
 def create_app(
@@ -81,19 +88,29 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Engine.open(settings, metrics) as engine:
+        async with (
+            Engine.open(settings, metrics) as engine,
+            _jobs_at_work(settings, catalog, archive, engine, log) as at_work,
+        ):
             app.state.services = Services(
                 catalog=catalog,
                 catalog_stands=partial(catalog_stands, settings.catalog, settings.data),
                 credentials=credentials,
                 depot=Depot(archive, engine, settings),
                 engine=engine,
+                executor=at_work.executor,
+                expiry=at_work.expiry,
                 metrics=metrics,
                 pages=Pages(),
                 quotas=quotas,
+                rendering=at_work.rendering,
+                results=at_work.results,
                 shelf=Shelf(catalog),
             )
-            async with _retention(archive, settings, log):
+            if settings.keep is None:
+                yield
+                return
+            async with _forgetting(archive.forget, settings.keep, "images", log):
                 yield
 
     app = FastAPI(
@@ -127,20 +144,51 @@ def create_app(
     return app
 
 
+class _Jobs(NamedTuple):
+    """The parts that are about jobs."""
+
+    rendering: Rendering
+    results: BlobStore
+    executor: Executor
+    expiry: Expiry
+
+
 @asynccontextmanager
-async def _retention(archive: Archive, settings: Settings, log: Log) -> AsyncIterator[None]:
-    """Drop old images every hour, if there is a time that they are kept for."""
-    if settings.keep is None:
-        yield
-        return
+async def _jobs_at_work(
+    settings: Settings, catalog: Catalog, archive: Archive, engine: Engine, log: Log
+) -> AsyncIterator[_Jobs]:
+    """Run jobs until the end of the context, which lets those at work end or hands them back."""
+    results = open_results(settings.blobs, settings.data)
+    rendering = Rendering(engine, archive, results.spool, asyncio.get_running_loop())
+    executor = Executor(
+        catalog.jobs,
+        {KIND: OperationsRunner(rendering.begin, results)},
+        at_once=settings.jobs,
+        told=log.error,
+        lease_s=settings.job_lease,
+    )
+    expiry = Expiry(catalog.jobs, results)
+    executor.start()
+    try:
+        async with _forgetting(expiry.expire_before, settings.job_keep, "jobs", log):
+            yield _Jobs(rendering, results, executor, expiry)
+    finally:
+        await asyncio.to_thread(executor.stop, _PATIENCE_S)
+
+
+@asynccontextmanager
+async def _forgetting(
+    forget: Callable[[datetime], int], keep_days: float, what: str, log: Log
+) -> AsyncIterator[None]:
+    """Drop what is old every hour."""
 
     def told(result: int | OutputError) -> None:
         if isinstance(result, OutputError):
-            log.warning("retention failed", reason=str(result))
+            log.warning("retention failed", of=what, reason=str(result))
         elif result:
-            log.info("retention", images=result)
+            log.info("retention", of=what, number=result)
 
-    task = asyncio.ensure_future(forget_old_images(archive, settings.keep, told))
+    task = asyncio.ensure_future(forget_old(forget, keep_days, told))
     try:
         yield
     finally:

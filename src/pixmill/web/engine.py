@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, overload
 
 from pixmill.analysis import Task, unpack
-from pixmill.analysis.timing import Timed, analyze_timed
+from pixmill.analysis.rendering import Made, RenderTask
+from pixmill.analysis.work import Answer, Order, work
 from pixmill.batch.memory import most_workers, plan_memory
 from pixmill.batch.once import Once
 from pixmill.errors import ItemError, RunError
@@ -20,6 +21,7 @@ from pixmill.fetch.client import Fetcher
 from pixmill.fetch.options import FetchOptions, user_agent
 from pixmill.fetch.url import parse_url
 from pixmill.imaging.digest import sha256_digest
+from pixmill.imaging.operations import memory_bytes
 from pixmill.imaging.probe import Limits, check, probe
 from pixmill.pool import Pool
 from pixmill.web.admission import Admission
@@ -36,10 +38,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from pixmill.analysis import Wanted
+    from pixmill.analysis.timing import Timed
     from pixmill.batch.memory import MemoryPlan
-    from pixmill.fetch.body import Body
+    from pixmill.fetch.body import Body, BodyWriter
     from pixmill.fetch.call import Download
     from pixmill.imaging.header import Header
+    from pixmill.imaging.operations import Chain
     from pixmill.record import Analysis
     from pixmill.settings import Settings
     from pixmill.web.answers import Known
@@ -62,7 +66,7 @@ class Engine:
         *,
         plan: MemoryPlan,
         fetcher: Fetcher,
-        pool: Pool[Task, Timed],
+        pool: Pool[Order, Answer],
     ) -> None:
         self._limits = Limits(settings.max_pixels, settings.max_side, plan.decode)
         self.max_bytes = settings.max_bytes
@@ -87,8 +91,8 @@ class Engine:
             workers = min(workers, most_workers(settings.memory, reserved))
         plan = plan_memory(settings.memory, workers, reserved)
         async with AsyncExitStack() as stack:
-            pool: Pool[Task, Timed] = Pool(
-                analyze_timed,
+            pool: Pool[Order, Answer] = Pool(
+                work,
                 workers=workers,
                 item_timeout_s=settings.decode_timeout,
                 decode_budget_bytes=plan.decode,
@@ -211,22 +215,43 @@ class Engine:
         return (await self._timed(body, wanted)).packed
 
     async def _timed(self, body: Body, wanted: Wanted) -> Timed:
-        header = await _probed(body)
-        check(header, self._limits)
-        payload: bytes | Body = body if body.data is None else body.data
+        header = await self._checked(body)
         begun = asyncio.get_running_loop().time()
-        timed = await self._analyzed(payload, Task(header, wanted))
+        timed = await self._in_pool(body, Task(header, wanted), header.decode_bytes)
         elapsed_s = asyncio.get_running_loop().time() - begun
         self._metrics.stage_took("waiting", max(0.0, elapsed_s - timed.decode_s - timed.compute_s))
         self._metrics.stage_took("decoding", timed.decode_s)
         self._metrics.stage_took("computing", timed.compute_s)
         return timed
 
-    async def _analyzed(self, payload: bytes | Body, task: Task) -> Timed:
-        """Have a process analyze an image when its turn comes."""
+    async def made(self, body: Body, chain: Chain, folder: Path) -> Made:
+        """Make another picture of an image; a large one is a file in the folder.
+
+        Raises ItemError where that can not be done, ApiError 503 where too much is going on.
+        """
+        header = await self._checked(body)
+        need_bytes = max(header.decode_bytes, memory_bytes(header, chain))
+        order = RenderTask(header, chain, self._limits, str(folder))
+        with self._metrics.timed("computing"):
+            return await self._in_pool(body, order, need_bytes)
+
+    async def _checked(self, body: Body) -> Header:
+        header = await _probed(body)
+        check(header, self._limits)
+        return header
+
+    @overload
+    async def _in_pool(self, body: Body, order: Task, need_bytes: int) -> Timed: ...
+
+    @overload
+    async def _in_pool(self, body: Body, order: RenderTask, need_bytes: int) -> Made: ...
+
+    async def _in_pool(self, body: Body, order: Order, need_bytes: int) -> Answer:
+        """Have a process work on an image when its turn comes."""
+        payload: bytes | Body = body if body.data is None else body.data
         self._at_work += 1
         try:
-            future = self._pool.submit(payload, task, need_bytes=task.header.decode_bytes)
+            future = self._pool.submit(payload, order, need_bytes=need_bytes)
             with _taken(future):
                 async with asyncio.timeout(self._patience_s):
                     return await asyncio.wrap_future(future)
@@ -238,6 +263,10 @@ class Engine:
             raise overloaded(sentence, retry_after_s=_RETRY_AFTER_S) from error
         finally:
             self._at_work -= 1
+
+    def new_writer(self) -> BodyWriter:
+        """Begin a body that counts towards what all bodies may take."""
+        return self._fetcher.new_writer()
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -256,8 +285,8 @@ class Engine:
 
 
 @contextmanager
-def _taken(future: Future[Timed]) -> Iterator[None]:
-    """Delete the grey file of an answer that nobody takes, since who asked has left."""
+def _taken(future: Future[Answer]) -> Iterator[None]:
+    """Delete the file of an answer that nobody takes, since who asked has left."""
     try:
         yield
     except BaseException:
@@ -265,12 +294,13 @@ def _taken(future: Future[Timed]) -> Iterator[None]:
         raise
 
 
-def _drop(future: Future[Timed]) -> None:
+def _drop(future: Future[Answer]) -> None:
     if not future.cancelled() and future.exception() is None:
-        grey = future.result().grey
-        if isinstance(grey, str):
+        answer = future.result()
+        file = answer.content if isinstance(answer, Made) else answer.grey
+        if isinstance(file, str):
             with suppress(OSError):
-                Path(grey).unlink(missing_ok=True)
+                Path(file).unlink(missing_ok=True)
 
 
 def _fetch_options(settings: Settings, plan: MemoryPlan) -> FetchOptions:

@@ -18,6 +18,7 @@ from pixmill.color.palette_files import FORMATS
 from pixmill.record import Summarizer
 from pixmill.web.openapi_images import SCHEMAS as IMAGE_SCHEMAS
 from pixmill.web.openapi_images import WORD
+from pixmill.web.openapi_jobs import SCHEMAS as JOB_SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -240,7 +241,7 @@ def describe(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
             for parameter in operation.get("parameters", ()):
                 _describe_parameter(parameter)
     components = document.setdefault("components", {})
-    components["schemas"] = _SCHEMAS | IMAGE_SCHEMAS
+    components["schemas"] = _SCHEMAS | IMAGE_SCHEMAS | JOB_SCHEMAS
     components["securitySchemes"] = {
         "basic": {"type": "http", "scheme": "basic", "description": "`name:key`"},
         "bearer": {"type": "http", "scheme": "bearer", "description": "the key"},

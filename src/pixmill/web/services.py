@@ -13,13 +13,16 @@ from pixmill.web.gate import CALLER
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from pixmill.store import Catalog
+    from pixmill.jobs.executor import Executor
+    from pixmill.jobs.expiry import Expiry
+    from pixmill.store import BlobStore, Catalog
     from pixmill.web.auth import Caller, Credentials
     from pixmill.web.depot import Depot
     from pixmill.web.engine import Engine
     from pixmill.web.metrics import Metrics
     from pixmill.web.pages import Pages
     from pixmill.web.quotas import Quotas
+    from pixmill.web.rendering import Rendering
     from pixmill.web.shelf import Shelf
 
 
@@ -35,9 +38,13 @@ class Services:
     credentials: Credentials
     depot: Depot
     engine: Engine
+    executor: Executor
+    expiry: Expiry
     metrics: Metrics
     pages: Pages
     quotas: Quotas
+    rendering: Rendering
+    results: BlobStore
     shelf: Shelf
 
 
@@ -54,6 +61,11 @@ def caller_of(request: Request) -> Caller:
 def key_of(request: Request) -> str:
     """Return what the key of whoever asks is known by."""
     return caller_of(request).key.prefix
+
+
+def key_id_of(request: Request) -> int:
+    """Return the number of the key of whoever asks."""
+    return caller_of(request).key.id
 
 
 def needs(*scopes: str, visitors: bool = False) -> Callable[[Request], Awaitable[None]]:

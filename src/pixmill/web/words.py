@@ -12,6 +12,7 @@ from pixmill.errors import (
     ImageError,
     InvalidUrl,
     ItemError,
+    NotKept,
     TooManyBytes,
     TooManyPixels,
     TooManyRedirects,
@@ -27,6 +28,8 @@ _OPENING = (
 
 def refusal_of(error: ItemError) -> ApiError:
     """Return what to answer for an image that could not be had or read."""
+    if isinstance(error, NotKept):
+        return ApiError(404, error.code, _capital(error.message))
     if not isinstance(error, FetchError | ImageError):
         return internal_error()
     return ApiError(400, error.code, *_sentences(error))

@@ -72,11 +72,11 @@ async def keep(
 
         def sender_of(upload: Upload) -> Sender:
             fields = upload.fields
-            return _sender(
+            return sender(
                 source or fields.get("source"), reference or fields.get("reference"), UPLOADED
             )
 
-        _sender(source, reference, UPLOADED)  # before the body is read
+        sender(source, reference, UPLOADED)  # before the body is read
         taken = await parts.depot.take_upload(request, sender_of)
     stored = await find_image(parts.depot, taken.md5)
     told = {**image_as_json(stored), "arrival": "success" if taken.is_new else "duplicate"}
@@ -88,7 +88,7 @@ async def _from_url(
     request: Request, depot: Depot, source: str | None, reference: str | None
 ) -> Taken:
     try:
-        wish = json.loads(await _small_body(request))
+        wish = json.loads(await small_body(request))
     except (ValueError, RecursionError) as error:
         raise invalid_request("The body is no JSON") from error
     if not isinstance(wish, dict) or not all(isinstance(wish.get(name, ""), str) for name in _WISH):
@@ -99,11 +99,11 @@ async def _from_url(
     url = str(wish["url"])
     named = source or wish.get("source")
     told = without_password(url)
-    who = _sender(named, reference or wish.get("reference"), told)
+    who = sender(named, reference or wish.get("reference"), told)
     return await depot.take_url(request, url, who)
 
 
-async def _small_body(request: Request) -> bytes:
+async def small_body(request: Request) -> bytes:
     """Read a body that is no image: no more of it than a document of a few fields has."""
     body = b""
     async for piece in request.stream():
@@ -113,7 +113,8 @@ async def _small_body(request: Request) -> bytes:
     return body
 
 
-def _sender(source: str | None, reference: str | None, otherwise: str) -> Sender:
+def sender(source: str | None, reference: str | None, otherwise: str) -> Sender:
+    """Read who sends something, and their own word for it. Raises ApiError 400."""
     mistakes = asked.Mistakes()
     for name, word in (("source", source), ("reference", reference)):
         if word and not _WORD.fullmatch(word):

@@ -1,0 +1,38 @@
+"""The end of results: what jobs made is dropped after a while, and later what is known of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pixmill.store.blobs import BlobStore
+    from pixmill.store.jobs import Job, Jobs
+
+KNOWN = timedelta(days=30)  # an expired job is told of for so long after its end
+_AT_ONCE = 100
+
+
+class Expiry:
+    """Drops results and jobs; any number of processes may do it at once. Raises OutputError."""
+
+    def __init__(self, jobs: Jobs, results: BlobStore) -> None:
+        self._jobs = jobs
+        self._results = results
+
+    def expire(self, job: Job) -> None:
+        """Drop the result of a job that has ended; its row is told to be without one first."""
+        if self._jobs.move(job.id, "expire") and job.outcome.result:
+            self._results.delete(job.outcome.result.name)
+
+    def expire_before(self, moment: datetime) -> int:
+        """Expire the jobs that ended before a time, and forget those of long before; how many."""
+        number = 0
+        while found := self._jobs.finished_before(moment, _AT_ONCE):
+            for job in found:
+                self.expire(job)
+            number += len(found)
+        self._jobs.forget(moment - KNOWN)
+        return number

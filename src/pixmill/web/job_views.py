@@ -1,0 +1,56 @@
+"""How jobs are told in JSON, alike in answers, events and webhooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pixmill.store.jobs import Job
+
+
+def job_as_json(job: Job) -> dict[str, Any]:
+    """Tell all that its owner may know of a job."""
+    result, webhook, spec = job.outcome.result, job.webhook, job.spec
+    told_result = None
+    if result is not None:
+        told_result = {"path": result.name, "bytes": result.bytes, "type": result.media_type}
+    told_webhook = None
+    if webhook is not None:
+        told_webhook = {
+            "url": webhook.url,
+            "state": webhook.state.replace(" ", "_"),
+            "attempts": webhook.attempts,
+        }
+    own = f"/jobs/{job.id}"
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "state": job.state,
+        "md5": spec.get("md5"),
+        "operations": spec.get("operations", "").split("\n"),
+        "source": spec.get("source"),
+        "reference": spec.get("reference"),
+        "progress": job.progress._asdict(),
+        "result": told_result,
+        "code": job.outcome.code,
+        "message": job.outcome.message,
+        "created_at": _moment(job.created_at),
+        "started_at": _moment(job.started_at),
+        "finished_at": _moment(job.finished_at),
+        "attempts": job.attempts,
+        "webhook": told_webhook,
+        "links": {
+            "self": own,
+            "events": f"{own}/events",
+            "result": f"{own}/result" if result else None,
+            "image": f"/images/{spec['md5']}" if "md5" in spec else None,
+        },
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
