@@ -211,7 +211,8 @@ def test_a_service_whose_catalog_is_gone_is_not_ready(tmp_path: Path) -> None:
         assert client.get("/readyz", auth=None).status_code == 200
         shutil.rmtree(tmp_path / "data")
         answer = client.get("/readyz", auth=None)
-        assert (answer.status_code, answer.json()["missing"]) == (503, ["catalog"])
+        assert answer.status_code == 503
+        assert answer.json()["missing"] == ["catalog", "archive"]  # and the folder of images
         assert client.get("/healthz", auth=None).status_code == 200
 
 

@@ -20,7 +20,7 @@ NOT_NOW = {"errors": ["The service can not store anything just now"], "code": "o
 def spoil(app, folder):
     """Put garbage in place of the catalog, behind connections that were closed."""
     app.catalog.close()
-    for file in (folder / "data").iterdir():
+    for file in (folder / "data").glob("catalog.*"):
         file.unlink()
     (folder / "data" / "catalog.sqlite").write_bytes(b"no database" * 1000)
 
@@ -75,7 +75,7 @@ async def test_without_its_catalog_nobody_comes_in(tmp_path):
 async def test_a_catalog_that_is_gone_is_missed(tmp_path):
     """Also while open connections to the file would still work."""
     async with running(tmp_path) as app:
-        for file in (tmp_path / "data").iterdir():
+        for file in (tmp_path / "data").glob("catalog.*"):
             file.unlink()
         answer = await app.client.get("/readyz", auth=None)
         assert (answer.status_code, answer.json()["missing"]) == (503, ["catalog"])
