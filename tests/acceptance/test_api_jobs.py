@@ -110,13 +110,11 @@ def test_a_text_of_one_operation_a_line_is_the_same(client):
 )
 def test_what_is_no_chain_is_told_by_line_and_word(client, chain, words):
     md5 = keep(client, picture()[1])
-    for answer in (
-        submit(client, md5, chain),
-        client.post(f"/images/{md5}/operations", content="\n".join(chain)),
-    ):
+    text = client.post(f"/images/{md5}/operations", content="\n".join(chain))
+    for place, answer in (("operation", submit(client, md5, chain)), ("line", text)):
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
         (sentence,) = answer.json()["errors"]
-        assert f"line {len(chain)}" in sentence
+        assert f"{place} {len(chain)}" in sentence
         assert words in sentence
 
 

@@ -21,8 +21,7 @@ def sign(
         list[str] | None,
         typer.Argument(
             metavar="[URL]…",
-            help="/image/MD5, /images/MD5/original, /images/MD5/render?op=… or /render?url=…&op=…, "
-            "alone or behind the service's address.",
+            help="/image/MD5 or /images/MD5/original, alone or behind the service's address.",
             show_default=False,
         ),
     ] = None,

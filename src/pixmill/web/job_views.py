@@ -1,4 +1,4 @@
-"""How jobs are told in JSON, alike in answers, events and webhooks."""
+"""How jobs are told in JSON, alike in answers and events."""
 
 from __future__ import annotations
 
@@ -12,17 +12,10 @@ if TYPE_CHECKING:
 
 def job_as_json(job: Job) -> dict[str, Any]:
     """Tell all that its owner may know of a job."""
-    result, webhook, spec = job.outcome.result, job.webhook, job.spec
+    result, spec = job.outcome.result, job.spec
     told_result = None
     if result is not None:
         told_result = {"path": result.name, "bytes": result.bytes, "type": result.media_type}
-    told_webhook = None
-    if webhook is not None:
-        told_webhook = {
-            "url": webhook.url,
-            "state": webhook.state.replace(" ", "_"),
-            "attempts": webhook.attempts,
-        }
     own = f"/jobs/{job.id}"
     return {
         "id": job.id,
@@ -40,7 +33,6 @@ def job_as_json(job: Job) -> dict[str, Any]:
         "started_at": _moment(job.started_at),
         "finished_at": _moment(job.finished_at),
         "attempts": job.attempts,
-        "webhook": told_webhook,
         "links": {
             "self": own,
             "events": f"{own}/events",

@@ -39,7 +39,6 @@ _JOB = _object(
         "started_at": _MOMENT_OR_NOTHING,
         "finished_at": _MOMENT_OR_NOTHING,
         "attempts": _COUNT,
-        "webhook": _or_nothing(_object({"url": _TEXT, "state": _TEXT, "attempts": _COUNT})),
         "links": _object(
             {"self": _TEXT, "events": _TEXT, "result": _OR_NOTHING, "image": _OR_NOTHING}
         ),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SIGNED_FOR_S = "signed_for_s"  # in the scope's `state`: how long the URL of a request is good
 _BELIEVED_S = 5.0
 _YEAR_S = 365 * 86_400  # as long as caches are ever told (RFC 9111, section 5.3)
-_PATHS = re.compile(r"/image/[^/]+|/images/[^/]+/(original|render)|/render")
+_PATHS = re.compile(r"/image/[^/]+|/images/[^/]+/original")
 
 
 class Signatures:
