@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def bottle(draw: ImageDraw.ImageDraw, _: random.Random) -> None:
-    """A bottle on a belt, filled a little too low."""
+    """Draw a bottle on a belt, filled a little too low."""
     draw.rectangle((0, 600, 960, 720), (60, 62, 66))
     draw.rounded_rectangle((370, 200, 590, 640), 40, (120, 190, 150), (40, 90, 70), 6)
     draw.rectangle((440, 90, 520, 220), (120, 190, 150), (40, 90, 70), 6)
@@ -32,7 +32,7 @@ def bottle(draw: ImageDraw.ImageDraw, _: random.Random) -> None:
 
 
 def board(draw: ImageDraw.ImageDraw, rng: random.Random) -> None:
-    """A circuit board with one chip out of line."""
+    """Draw a circuit board with one chip out of line."""
     draw.rectangle((60, 60, 900, 660), (20, 90, 50))
     for _ in range(60):
         x, y = rng.randrange(80, 860), rng.randrange(80, 640)
@@ -45,7 +45,7 @@ def board(draw: ImageDraw.ImageDraw, rng: random.Random) -> None:
 
 
 def gear(draw: ImageDraw.ImageDraw, _: random.Random) -> None:
-    """A gear with a tooth broken off."""
+    """Draw a gear with a tooth broken off."""
     for tooth in range(24):
         if tooth == 5:
             continue
@@ -57,7 +57,7 @@ def gear(draw: ImageDraw.ImageDraw, _: random.Random) -> None:
 
 
 def label(draw: ImageDraw.ImageDraw, rng: random.Random) -> None:
-    """A label with a bar code, on a box."""
+    """Draw a label with a bar code, on a box."""
     draw.rectangle((0, 0, 960, 720), (170, 130, 85))
     draw.rectangle((230, 180, 730, 540), (245, 245, 240))
     x = 270
@@ -69,7 +69,7 @@ def label(draw: ImageDraw.ImageDraw, rng: random.Random) -> None:
 
 
 def weld(draw: ImageDraw.ImageDraw, rng: random.Random) -> None:
-    """A weld between two plates, with a pore."""
+    """Draw a weld between two plates, with a pore."""
     draw.rectangle((0, 0, 960, 350), (120, 124, 130))
     draw.rectangle((0, 370, 960, 720), (128, 132, 138))
     for x in range(0, 960, 16):
@@ -79,7 +79,7 @@ def weld(draw: ImageDraw.ImageDraw, rng: random.Random) -> None:
 
 
 def fabric(draw: ImageDraw.ImageDraw, _: random.Random) -> None:
-    """A weave with a thread missing."""
+    """Draw a weave with a thread missing."""
     for x in range(0, 960, 12):
         draw.line((x, 0, x, 720), (70, 80, 140), 7)
     for y in range(0, 720, 12):
@@ -98,8 +98,9 @@ SCENES: dict[str, Callable[[ImageDraw.ImageDraw, random.Random], None]] = {
 
 
 def main() -> None:
+    """Draw all of them."""
     for number, (name, scene) in enumerate(SCENES.items()):
-        rng = random.Random(number)
+        rng = random.Random(number)  # noqa: S311  no secret
         picture = Image.new("RGB", SIZE, (206, 208, 210))
         scene(ImageDraw.Draw(picture), rng)
         folder = HERE / name
