@@ -120,7 +120,16 @@ def test_what_is_no_chain_is_told_by_line_and_word(client, chain, words):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{}", b'{"operations": "flip"}', b'{"operations": [1]}', b"\xff", b"[" * 9999],
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"operations": []}',
+        b'{"operations": "flip"}',
+        b'{"operations": [1]}',
+        b"\xff",
+        b"[" * 9999,
+    ],
 )
 def test_what_is_no_request_is_400(client, body):
     md5 = keep(client, picture()[1])

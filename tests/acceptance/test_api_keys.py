@@ -20,6 +20,7 @@ from pixmill.web.routes import (
     grey,
     health,
     images,
+    jobs,
     match,
     monitoring,
     palettes,
@@ -121,7 +122,7 @@ def test_a_wrong_key_is_not_helped_by_anything_else(
 def routes() -> list[tuple[str, str]]:
     """Every method and path that the app has, by its routers."""
     subjects = (
-        colors, console, gallery, grey, health, images, match, monitoring, palettes, sign_in
+        colors, console, gallery, grey, health, images, jobs, match, monitoring, palettes, sign_in
     )  # fmt: skip
     return sorted(
         (method, route.path.replace("{name}", "css"))

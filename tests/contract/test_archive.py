@@ -52,7 +52,7 @@ def test_a_new_image_is_found_with_all_its_facts(archive):
     stored = archive.find(one.md5)
     assert stored.image == one
     assert START <= stored.inserted_at == stored.arrived_at < START + timedelta(seconds=1)
-    assert stored.inserted_at.utcoffset() == timedelta(0)
+    assert stored.inserted_at.tzinfo is stored.arrived_at.tzinfo is UTC
     assert archive.known([one.md5, "f" * 32]) == {one.md5: one.sha256}
     (arrival,) = archive.arrivals(10)
     assert (arrival.source, arrival.reference, arrival.md5) == ("http://a/7", "x", one.md5)

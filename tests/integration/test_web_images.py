@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import random
+import time
 from datetime import UTC, datetime
 
+import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from pixmill.errors import OutputError
 from pixmill.store import open_archive
@@ -22,6 +27,14 @@ FETCHING = {"allow_private": True, "workers": 1}
 HTML = {"Accept": "text/html"}
 
 
+class Nobody(httpx.Auth):
+    """Sends no credential."""
+
+    def auth_flow(self, request):
+        request.headers.pop("authorization", None)
+        yield request
+
+
 def picture(seed):
     return png(random.Random(seed))
 
@@ -30,9 +43,11 @@ def md5(data):
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-async def test_an_image_goes_in_is_told_of_and_comes_out(tmp_path):
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mongod"])
+async def test_an_image_goes_in_is_told_of_and_comes_out(tmp_path, request, engine):
     data = picture(1)
-    async with running(tmp_path, workers=1) as app:
+    url = None if engine == "sqlite" else request.getfixturevalue(engine)
+    async with running(tmp_path, workers=1, archive=url) as app:
         first = await app.client.post("/images", content=data, params={"source": "cam-7"})
         form = await app.client.post(
             "/images", files={"image": data}, data={"source": "cam-8", "reference": "x"}
@@ -51,12 +66,79 @@ async def test_an_image_goes_in_is_told_of_and_comes_out(tmp_path):
         assert gone.status_code == 416
         assert (await app.client.head(original)).status_code == 200
         tag = {"If-None-Match": f'"{hashlib.sha256(data).hexdigest()}"'}
+        listed = {"If-None-Match": f'"other", W/{tag["If-None-Match"]}'}
         for path in (original, f"/image/{md5(data)}"):
-            assert (await app.client.get(path, headers=tag)).status_code == 304
+            for headers in (tag, listed, {"If-None-Match": "*"}):
+                assert (await app.client.get(path, headers=headers)).status_code == 304
         grey = [await app.client.get(f"/image/{md5(data)}") for _ in range(2)]
         assert grey[0].content == grey[1].content
         assert (await app.client.delete(f"/images/{md5(data)}")).status_code == 204
         assert (await app.client.get(f"/image/{md5(data)}")).status_code == 404
+
+
+async def test_a_large_grey_image_is_read_from_its_file_a_piece_at_a_time(tmp_path):
+    noise = np.random.default_rng(1).integers(0, 256, (1600, 2000, 3), dtype=np.uint8)
+    written = io.BytesIO()
+    Image.fromarray(noise).save(written, "png", compress_level=1)
+    async with running(tmp_path, workers=1, answers_bytes=2**20) as app:
+        kept = (await app.client.post("/images", content=written.getvalue())).json()
+        answer = await app.client.get(f"/image/{kept['md5']}")
+        assert answer.headers["content-type"] == "image/png"
+        pixels = np.asarray(Image.open(io.BytesIO(answer.content)))
+        np.testing.assert_array_equal(pixels, noise.sum(axis=2, dtype=np.uint16) // 3)
+        head = await app.client.head(f"/image/{kept['md5']}")
+        assert (head.content, head.headers["content-length"]) == (b"", str(len(answer.content)))
+        found = await app.services.depot.grey(kept["md5"])
+        assert found.png is None  # nothing of it stays in memory
+
+
+async def test_nothing_stays_of_an_upload_whose_client_goes_away(tmp_path):
+    noise = np.random.default_rng(1).integers(0, 256, (1600, 2000, 3), dtype=np.uint8)
+    written = io.BytesIO()
+    Image.fromarray(noise).save(written, "png", compress_level=1)
+    async with running(tmp_path, workers=1) as app:
+        for wait_s in (0.0, 0.05, 0.1, 0.2, 0.3):
+            sent = asyncio.ensure_future(app.client.post("/images", content=written.getvalue()))
+            await asyncio.sleep(wait_s)
+            sent.cancel()
+            await asyncio.wait([sent])
+        assert (await app.client.post("/images", content=picture(1))).status_code == 201
+        spool = app.services.depot.archive.blobs.spool
+        deadline = time.monotonic() + 30
+        while list(spool.iterdir()):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+
+async def test_passwords_of_urls_are_kept_nowhere_and_sources_shown_to_no_visitor(tmp_path):
+    url = "http://user:secretpw@127.0.0.1:9/a.jpg"
+    async with running(tmp_path, workers=1, public_read=True) as app:
+        answer = await app.client.post("/images", json={"url": url})
+        assert answer.status_code == 400
+        page = (await app.client.get("/monitoring", headers=HTML)).text
+        assert "http://127.0.0.1:9/a.jpg" in page
+        assert "secretpw" not in page
+        visitor = await app.client.get("/monitoring", headers=HTML, auth=Nobody())
+        assert visitor.status_code == 200
+        assert "invalid_url" in visitor.text
+        assert "127.0.0.1:9" not in visitor.text
+        (arrival,) = app.services.depot.archive.arrivals(10)
+        assert arrival.source == "http://127.0.0.1:9/a.jpg"
+
+
+async def test_an_upload_that_is_too_large_is_counted(tmp_path):
+    async with running(tmp_path, workers=1, max_bytes=1000) as app:
+        assert (await app.client.post("/images", content=bytes(1001))).status_code == 413
+        minutes = (await app.client.get("/monitoring")).json()
+        assert sum(each["codes"].get("too_many_bytes", 0) for each in minutes) == 1
+
+
+async def test_json_is_json_in_any_case_of_its_name(tmp_path):
+    async with running(tmp_path, workers=1) as app:
+        headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+        answer = await app.client.post("/images", content=b'{"url": 7}', headers=headers)
+        assert "URL" in answer.text or "url" in answer.text
+        assert (await app.client.get("/monitoring")).json()[-1]["fail"] == 0
 
 
 async def test_an_image_is_fetched_and_what_fails_is_kept_as_a_capture(tmp_path):

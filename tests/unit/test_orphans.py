@@ -72,6 +72,18 @@ def test_what_a_killed_process_left_unfinished_goes(tmp_path):
         assert not left.exists()
 
 
+def test_a_row_that_came_anew_while_others_were_mended_stays(archive):
+    first = new_image(archive)
+    for name in first.blobs:
+        archive.blobs.delete(name)
+    (orphan,) = find_orphans(archive, LATER)
+    archive.delete(first.md5)
+    new_image(archive)
+    mend(archive, orphan)
+    assert archive.find(first.md5)
+    assert list(find_orphans(archive, LATER)) == []
+
+
 def test_a_file_whose_name_is_none_of_ours_is_left_alone(archive):
     archive.blobs.put("greys/stray/x.png", b"x")
     Path(archive.blobs.spool, "mine.txt").write_bytes(b"mine")

@@ -185,6 +185,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "reference": WORD,
 }
 
+# Where a name has another meaning.
+_PARAMETERS_OF = {("/jobs", "cursor"): {"type": "string", "pattern": "^[0-9]{1,15}$"}}
 _OTHER_SPELLINGS = {"color_space", "summarizer"}
 
 UPLOAD: dict[str, Any] = {
@@ -216,9 +218,10 @@ def answers(
     return described
 
 
-def _describe_parameter(parameter: dict[str, Any]) -> None:
+def _describe_parameter(path: str, parameter: dict[str, Any]) -> None:
     """Say what a parameter may be: FastAPI knows only that it is read as text."""
-    schema = _PARAMETERS.get(parameter["name"])
+    name = parameter["name"]
+    schema = _PARAMETERS_OF.get((path, name)) or _PARAMETERS.get(name)
     if parameter["in"] == "query" and schema is not None:
         parameter["schema"] = schema
         parameter["required"] = parameter["name"] == "url"
@@ -234,12 +237,12 @@ def describe(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
     if app.openapi_schema:
         return app.openapi_schema
     document = get_openapi(title="pixmill", version=__version__, description=_ABOUT, routes=routes)
-    for path in document["paths"].values():
-        for operation in path.values():
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
             # Parameters are read as text, so what FastAPI would refuse never comes to that.
             operation["responses"].pop("422", None)
             for parameter in operation.get("parameters", ()):
-                _describe_parameter(parameter)
+                _describe_parameter(path, parameter)
     components = document.setdefault("components", {})
     components["schemas"] = _SCHEMAS | IMAGE_SCHEMAS | JOB_SCHEMAS
     components["securitySchemes"] = {

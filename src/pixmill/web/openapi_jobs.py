@@ -52,7 +52,11 @@ JOB, JOBS = _REF, {"$ref": "#/components/schemas/Jobs"}
 EVENTS: dict[int | str, Any] = {
     200: {
         "description": "Events named `job`, each with a job as its data",
-        "content": {"text/event-stream": {"schema": _TEXT}},
+        "content": {
+            "text/event-stream": {
+                "schema": _object({"id": _TEXT, "event": {"const": "job"}, "data": _TEXT})
+            }
+        },
     }
 }
 CHAIN_TO_DO: dict[str, Any] = {
@@ -69,10 +73,12 @@ CHAIN_TO_DO: dict[str, Any] = {
         "content": {
             "application/json": {
                 "schema": _object(
-                    {"operations": {"type": "array", "items": _TEXT}}, source=WORD, reference=WORD
+                    {"operations": {"type": "array", "items": _TEXT, "minItems": 1}},
+                    source=WORD,
+                    reference=WORD,
                 )
             },
-            "text/plain": {"schema": _TEXT},
+            "text/plain": {"schema": {"type": "string", "minLength": 1}},
         },
     },
 }

@@ -66,6 +66,8 @@ async def operate(
     """
     body = await small_body(request)
     chain, wish = _asked(request, body)
+    if not chain:
+        raise invalid_request("There is no operation: name one at least")
     who = sender(source or wish.get("source"), reference or wish.get("reference"), "")
     stored = await find_image(parts.depot, md5)
     spec = {"md5": stored.image.md5, "operations": canonical(chain)}
