@@ -98,6 +98,10 @@ class BlockedAddress(FetchError):
     code = "blocked_address"
 
 
+class BlockedSource(BlockedAddress):
+    """The URL is not one of those that may be fetched here."""
+
+
 class DnsFailed(FetchError):
     """The host name did not resolve; `retryable` is False where it does not exist."""
 

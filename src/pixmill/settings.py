@@ -58,6 +58,12 @@ def _networks(value: object) -> object:
     return tuple(ip_network(part) if isinstance(part, str) else part for part in value)
 
 
+def _words(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
 def _header_text(value: str) -> str:
     if not (value.isascii() and value.isprintable()):
         raise ValueError("only printable ASCII can stand in a header")
@@ -94,6 +100,7 @@ def _quotas(membership: Path, hierarchy: Path) -> Iterator[float]:
             continue
 
 
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 HeaderText = Annotated[str, AfterValidator(_header_text)]
@@ -141,6 +148,11 @@ class Settings(BaseSettings):
     )
     allow_networks: Networks = Field(
         (), description="networks (CIDR, comma separated) that may be fetched from"
+    )
+    allowed_sources: Words = Field(
+        (),
+        description="patterns of URLs (comma separated, as https://*.example.com/folder/) that the "
+        "service may fetch (default: any)",
     )
     max_bytes: Size = Field(256 * 2**20, ge=1, description="largest file")
     max_pixels: int = Field(120_000_000, ge=1, description="most pixels of an image")
@@ -198,6 +210,9 @@ class Settings(BaseSettings):
     )
     answers_bytes: Size = Field(
         32 * 2**20, ge=0, description="most bytes of answers the service keeps"
+    )
+    renders_bytes: Size = Field(
+        32 * 2**20, ge=0, description="most bytes of pictures made at once that the service keeps"
     )
     jobs: int = Field(
         2, ge=0, le=1000, description="jobs at work at once in the service; 0 leaves them to others"

@@ -113,6 +113,19 @@ async def test_only_the_last_answers_are_remembered():
     assert made == ["a", "b", "c", "b"]
 
 
+async def test_without_a_size_nothing_is_remembered_but_those_who_wait_get_the_answer():
+    once, work, other = once_of(0), Work(), Work(answer="other")
+    askers = [asyncio.create_task(once.get("key", work)) for _ in range(3)]
+    others = [asyncio.create_task(once.get("another", other)) for _ in range(3)]
+    await _let_all_run()
+    work.go_on.set()
+    other.go_on.set()
+    assert await asyncio.gather(*askers, *others) == ["answer"] * 3 + ["other"] * 3
+    assert work.begun == other.begun == 1
+    assert await once.get("key", work) == "answer"
+    assert work.begun == 2
+
+
 async def test_a_key_pushed_out_while_at_work_still_answers_those_who_wait():
     once, slow, quick = once_of(1), Work(answer="slow"), Work(answer="quick")
     quick.go_on.set()

@@ -34,7 +34,7 @@ def answers(clock):
 
 
 def test_an_answer_is_kept_for_its_content_and_what_was_wanted(answers):
-    answers.keep(b"content", TOP, b"packed")
+    answers.keep(b"content", TOP, b"packed", 6)
     assert answers.find(b"content", TOP) == b"packed"
     assert answers.find(b"content", MEAN) is None
     assert answers.find(b"another", TOP) is None
@@ -99,26 +99,26 @@ def test_a_url_may_be_forgotten_whether_it_was_known_or_not(answers):
 def test_what_was_not_asked_for_longest_goes_first(clock):
     answers = Answers(3 * (ENTRY_BYTES + 10), clock)
     for name in (b"1", b"2", b"3"):
-        answers.keep(name, TOP, bytes(10))
+        answers.keep(name, TOP, bytes(10), 10)
     assert answers.find(b"1", TOP) is not None
-    answers.keep(b"4", TOP, bytes(10))
+    answers.keep(b"4", TOP, bytes(10), 10)
     kept = [name for name in (b"1", b"2", b"3", b"4") if answers.find(name, TOP)]
     assert kept == [b"1", b"3", b"4"]
 
 
 def test_what_is_larger_than_all_room_moves_nobody(clock):
     answers = Answers(1000, clock)
-    answers.keep(b"small", TOP, b"x")
-    answers.keep(b"large", TOP, bytes(601))
+    answers.keep(b"small", TOP, b"x", 1)
+    answers.keep(b"large", TOP, bytes(601), 601)
     assert answers.find(b"small", TOP) == b"x"
     assert answers.find(b"large", TOP) is None
-    answers.keep(b"small", TOP, bytes(601))
+    answers.keep(b"small", TOP, bytes(601), 601)
     assert answers.find(b"small", TOP) is None  # rather than what it was before
 
 
 def test_with_no_room_nothing_is_kept(clock):
     answers = Answers(0, clock)
-    answers.keep(b"content", TOP, b"")
+    answers.keep(b"content", TOP, b"", 0)
     answers.remember("http://a/", b"content", A_DAY)
     assert answers.find(b"content", TOP) is None
     assert answers.known("http://a/") is None
@@ -142,7 +142,7 @@ def test_the_bound_holds_whatever_happens(steps):
     for what, number, size in steps:
         url = f"http://{number}/"
         if what == "keep":
-            answers.keep(bytes([number]), TOP, bytes(size))
+            answers.keep(bytes([number]), TOP, bytes(size), size)
         elif what == "remember":
             answers.remember(url, b"c", {"etag": "x" * size, **A_DAY})
         elif what == "find":

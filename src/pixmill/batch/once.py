@@ -15,9 +15,10 @@ T = TypeVar("T")
 class Once(Generic[T]):
     """Remembers the last `size` answers by key; who asks while the first is at work waits for it.
 
-    The first gets the answer itself, all others what `keep` makes of it, which is remembered.
-    An exception goes to all who wait and is not remembered. If the first asker is canceled, one of
-    those who wait does the thing in its place. For tasks of one event loop.
+    With a `size` of 0 nothing is remembered, but those who wait get the answer. The first gets the
+    answer itself, all others what `keep` makes of it, which is remembered. An exception goes to all
+    who wait and is not remembered. If the first asker is canceled, one of those who wait does the
+    thing in its place. For tasks of one event loop.
     """
 
     def __init__(self, size: int, keep: Callable[[T], T]) -> None:
@@ -39,7 +40,7 @@ class Once(Generic[T]):
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._answers[key] = answer
-        if len(self._answers) > self._size:
+        if len(self._answers) > self._size > 0:
             self._answers.popitem(last=False)
         try:
             result = await make()
@@ -53,4 +54,6 @@ class Once(Generic[T]):
                 answer.cancel()
             raise
         answer.set_result(self._keep(result))
+        if not self._size:
+            del self._answers[key]
         return result

@@ -21,6 +21,7 @@ from yarl import URL
 
 from pixmill.errors import (
     BlockedAddress,
+    BlockedSource,
     ConnectFailed,
     DnsFailed,
     FetchError,
@@ -197,6 +198,9 @@ class Fetcher:
         In that order, so that whoever waits for a slow server keeps nobody else waiting. No time
         runs while others are served.
         """
+        allowed = self.options.allowed_sources
+        if allowed and not any(pattern.allows(target) for pattern in allowed):
+            raise BlockedSource("it is not one of the sources that are allowed")
         if target.ip is not None:
             self._check_address(target.ip)
         host = self._hosts.get(target.origin)

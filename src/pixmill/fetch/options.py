@@ -10,6 +10,7 @@ from pixmill.errors import UsageError
 
 if TYPE_CHECKING:
     from pixmill.fetch.address import IPNetwork
+    from pixmill.fetch.sources import SourcePattern
 
 MIB = 2**20
 
@@ -32,7 +33,8 @@ class FetchOptions:
     above `spill_bytes`, and any body once `memory_bytes` are held by all together, goes to an
     unlinked file in `temp_dir` (None: the system's); past `spill_total_bytes` of such files bodies
     wait for room (see `SpillBudget`).
-    `allow_private` opens one's own networks, `allow_networks` any others.
+    `allow_private` opens one's own networks, `allow_networks` any others. Where there are
+    `allowed_sources` nothing else is asked, by redirects neither.
     """
 
     fetchers: int = 64
@@ -49,6 +51,7 @@ class FetchOptions:
     user_agent: str = user_agent()
     allow_private: bool = False
     allow_networks: tuple[IPNetwork, ...] = ()
+    allowed_sources: tuple[SourcePattern, ...] = ()
     temp_dir: str | None = None
 
     def __post_init__(self) -> None:

@@ -51,6 +51,9 @@ class Blob(Protocol):
     def read(self, offset: int, length: int) -> bytes:
         """Read `length` bytes from `offset` on, fewer only at its end."""
 
+    def fileno(self) -> int | None:
+        """Give the descriptor of the file that it is, from its first byte to its last, or None."""
+
     def close(self) -> None:
         """Let go of it; may be called again."""
 

@@ -172,6 +172,10 @@ class LocalBlob:
         except OSError as error:
             raise OutputError(f"a file of the archive can not be read: {error.strerror}") from error
 
+    def fileno(self) -> int | None:
+        """Give the file's descriptor; None once it is closed."""
+        return self._descriptor
+
     def close(self) -> None:
         """Close the file; may be called again."""
         descriptor, self._descriptor = self._descriptor, None

@@ -51,6 +51,9 @@ class MemoryBlob:
         """Read from a place."""
         return self._content[offset : offset + length]
 
+    def fileno(self) -> None:
+        """There is no file."""
+
     def close(self) -> None:
         """There is nothing to let go of."""
 

@@ -8,14 +8,22 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pixmill.web.errors import overloaded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pixmill.web.errors import ApiError
     from pixmill.web.metrics import Metrics
+
+    class Refusal(Protocol):
+        """Makes the error that says no."""
+
+        def __call__(self, sentence: str, *, retry_after_s: int) -> ApiError:
+            """Say no, and when to come again."""
+
 
 _RETRY_AFTER_S = 2
 
@@ -23,10 +31,20 @@ _RETRY_AFTER_S = 2
 class Admission:
     """`at_work` requests at once, `waiting` more in the order they came, `patience_s` at most.
 
-    One key has three quarters of all places at most. For one event loop.
+    One key has three quarters of all places at most. `refusal` makes the error of whoever is
+    refused. For one event loop.
     """
 
-    def __init__(self, at_work: int, waiting: int, patience_s: float, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        at_work: int,
+        waiting: int,
+        patience_s: float,
+        metrics: Metrics,
+        *,
+        refusal: Refusal = overloaded,
+    ) -> None:
+        self._refusal = refusal
         self._turns = asyncio.Semaphore(at_work)
         self._most_waiting = waiting
         self._patience_s = patience_s
@@ -36,10 +54,10 @@ class Admission:
         self.waiting = 0
 
     def check(self, key: str) -> None:
-        """Refuse with ApiError 503 if a turn could not even be waited for now."""
+        """Refuse by ApiError if a turn could not even be waited for now."""
         full = self._turns.locked() and self.waiting >= self._most_waiting
         if full or self._by_key[key] >= self._most_of_one:
-            raise overloaded(
+            raise self._refusal(
                 "Too many requests are at work and waiting", retry_after_s=_RETRY_AFTER_S
             )
 
@@ -66,7 +84,7 @@ class Admission:
                 async with asyncio.timeout(self._patience_s):
                     await self._turns.acquire()
         except TimeoutError as error:
-            raise overloaded(
+            raise self._refusal(
                 "The request had to wait too long for its turn", retry_after_s=_RETRY_AFTER_S
             ) from error
         finally:

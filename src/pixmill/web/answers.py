@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
 from pixmill.batch.freshness import is_storable, lifetime_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
-    from pixmill.analysis import Wanted
+A = TypeVar("A")
 
 # Keys, objects and the dictionary's own, besides what an entry holds.
 _ENTRY_BYTES = 400
@@ -30,23 +30,22 @@ class Known(NamedTuple):
     validators: Mapping[str, str]
 
 
-class Answers:
-    """Packed analyses of at most `max_bytes`, 0 for none; `clock` gives Unix time. One thread."""
+class Answers(Generic[A]):
+    """Answers of at most `max_bytes`, 0 for none; `clock` gives Unix time. One thread."""
 
     def __init__(self, max_bytes: int, clock: Callable[[], float] = time.time) -> None:
         self._max_bytes = max_bytes
         self._clock = clock
-        self._kept: OrderedDict[Hashable, tuple[int, bytes | Known]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[int, A | Known]] = OrderedDict()
         self._bytes = 0
 
-    def find(self, content: bytes, wanted: Wanted) -> bytes | None:
-        """Find the analysis of a content, given by its SHA-256."""
-        found = self._get((content, wanted))
-        return found if isinstance(found, bytes) else None
+    def find(self, content: bytes, asked: Hashable) -> A | None:
+        """Find what was answered to a question about a content, which is given by its digest."""
+        return cast("A | None", self._get((content, asked)))
 
-    def keep(self, content: bytes, wanted: Wanted, packed: bytes) -> None:
-        """Keep the analysis of a content."""
-        self._put((content, wanted), packed, len(packed))
+    def keep(self, content: bytes, asked: Hashable, answer: A, size: int) -> None:
+        """Keep an answer of `size` bytes."""
+        self._put((content, asked), answer, size)
 
     def known(self, url: str) -> Known | None:
         """Find what a URL had when it was last downloaded."""
@@ -56,6 +55,11 @@ class Answers:
     def is_fresh(self, known: Known) -> bool:
         """Whether the URL need not be asked again."""
         return self._clock() < known.fresh_until
+
+    def fresh_s(self, url: str) -> float:
+        """Tell for how many seconds the URL need not be asked again."""
+        known = self.known(url)
+        return max(0.0, known.fresh_until - self._clock()) if known else 0.0
 
     def remember(self, url: str, content: bytes, headers: Mapping[str, str]) -> None:
         """Take note of what a URL has, by its answer's headers, unless these forbid it."""
@@ -83,13 +87,13 @@ class Answers:
         """Know nothing of a URL."""
         self._drop(url)
 
-    def _get(self, key: Hashable) -> bytes | Known | None:
+    def _get(self, key: Hashable) -> A | Known | None:
         if key not in self._kept:
             return None
         self._kept.move_to_end(key)
         return self._kept[key][1]
 
-    def _put(self, key: Hashable, value: bytes | Known, size: int) -> None:
+    def _put(self, key: Hashable, value: A | Known, size: int) -> None:
         self._drop(key)
         size += _ENTRY_BYTES
         if size > self._max_bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +32,7 @@ from pixmill.web.pages import STATIC_FOLDER, Assets, Pages
 from pixmill.web.proxies import TrustedProxies
 from pixmill.web.quotas import Quotas
 from pixmill.web.rendering import Rendering
+from pixmill.web.renders import Renders
 from pixmill.web.routes import (
     colors,
     console,
@@ -43,6 +44,7 @@ from pixmill.web.routes import (
     match,
     monitoring,
     palettes,
+    render,
     sign_in,
 )
 from pixmill.web.services import Services
@@ -65,7 +67,8 @@ if TYPE_CHECKING:
 
 # In the order of the document; requests go through them with `grey` first, which is in a hurry.
 _SUBJECTS = (
-    match, colors, palettes, images, grey, jobs, monitoring, console, gallery, sign_in, health,
+    match, colors, palettes, images, grey, render, jobs, monitoring, console, gallery, sign_in,
+    health,
 )  # fmt: skip
 _UPLOADS = (
     "/colours/match", "/colors/match", "/colors/top", "/colors/dominant", "/console/look",
@@ -88,23 +91,27 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with (
-            Engine.open(settings, metrics) as engine,
-            _jobs_at_work(settings, catalog, archive, engine, log) as at_work,
-        ):
+        async with AsyncExitStack() as stack:
+            engine = await stack.enter_async_context(Engine.open(settings, metrics))
+            depot = Depot(archive, engine, settings)
+            results = open_results(settings.blobs, settings.data)
+            loop = asyncio.get_running_loop()
+            rendering = Rendering(engine, depot.originals, results.spool, loop)
+            jobs = _jobs_at_work(settings, catalog, rendering, results, log)
+            at_work = await stack.enter_async_context(jobs)
             app.state.services = Services(
                 catalog=catalog,
                 catalog_stands=partial(catalog_stands, settings.catalog, settings.data),
                 credentials=credentials,
-                depot=Depot(archive, engine, settings),
+                depot=depot,
                 engine=engine,
                 executor=at_work.executor,
                 expiry=at_work.expiry,
                 metrics=metrics,
                 pages=Pages(),
                 quotas=quotas,
-                rendering=at_work.rendering,
-                results=at_work.results,
+                renders=Renders(settings, metrics, engine, depot.originals, rendering),
+                results=results,
                 shelf=Shelf(catalog),
             )
             if settings.keep is None:
@@ -147,19 +154,15 @@ def create_app(
 class _Jobs(NamedTuple):
     """The parts that are about jobs."""
 
-    rendering: Rendering
-    results: BlobStore
     executor: Executor
     expiry: Expiry
 
 
 @asynccontextmanager
 async def _jobs_at_work(
-    settings: Settings, catalog: Catalog, archive: Archive, engine: Engine, log: Log
+    settings: Settings, catalog: Catalog, rendering: Rendering, results: BlobStore, log: Log
 ) -> AsyncIterator[_Jobs]:
     """Run jobs until the end of the context, which lets those at work end or hands them back."""
-    results = open_results(settings.blobs, settings.data)
-    rendering = Rendering(engine, archive, results.spool, asyncio.get_running_loop())
     executor = Executor(
         catalog.jobs,
         {KIND: OperationsRunner(rendering.begin, results)},
@@ -171,7 +174,7 @@ async def _jobs_at_work(
     executor.start()
     try:
         async with _forgetting(expiry.expire_before, settings.job_keep, "jobs", log):
-            yield _Jobs(rendering, results, executor, expiry)
+            yield _Jobs(executor, expiry)
     finally:
         await asyncio.to_thread(executor.stop, _PATIENCE_S)
 

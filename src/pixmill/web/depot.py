@@ -17,6 +17,7 @@ from pixmill.ingest.keeper import ArchiveKeeper, image_of
 from pixmill.store.archive import KEY_BYTES, Capture
 from pixmill.web.errors import ApiError, overloaded
 from pixmill.web.greys import Greys
+from pixmill.web.originals import Originals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -64,6 +65,7 @@ class Depot:
         self._engine = engine
         self._keeper = ArchiveKeeper(archive, originals=settings.originals)
         self._greys = Greys(archive, settings.answers_bytes // 2)
+        self.originals = Originals(archive, engine.new_writer)
 
     async def take_upload(self, request: Request, sender_of: Callable[[Upload], Sender]) -> Taken:
         """Take the image that a request carries; `sender_of` may refuse what came with it.
@@ -124,6 +126,7 @@ class Depot:
     async def delete(self, md5: str) -> bool:
         """Drop an image and its files; False where there is none."""
         self._greys.forget(md5)
+        self.originals.forget(md5)
         return await asyncio.to_thread(self.archive.delete, md5)
 
 

@@ -16,9 +16,10 @@ from pixmill.analysis.rendering import Made, RenderTask
 from pixmill.analysis.work import Answer, Order, work
 from pixmill.batch.memory import most_workers, plan_memory
 from pixmill.batch.once import Once
-from pixmill.errors import ItemError, RunError
+from pixmill.errors import ItemError, RunError, UsageError
 from pixmill.fetch.client import Fetcher
 from pixmill.fetch.options import FetchOptions, user_agent
+from pixmill.fetch.sources import parse_pattern
 from pixmill.fetch.url import parse_url
 from pixmill.imaging.digest import sha256_digest
 from pixmill.imaging.operations import memory_bytes
@@ -32,7 +33,7 @@ from pixmill.web.services import key_of
 from pixmill.web.uploads import Upload, read_upload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
     from concurrent.futures import Future
 
     from starlette.requests import Request
@@ -42,12 +43,14 @@ if TYPE_CHECKING:
     from pixmill.batch.memory import MemoryPlan
     from pixmill.fetch.body import Body, BodyWriter
     from pixmill.fetch.call import Download
+    from pixmill.fetch.sources import SourcePattern
     from pixmill.imaging.header import Header
     from pixmill.imaging.operations import Chain
     from pixmill.record import Analysis
     from pixmill.settings import Settings
     from pixmill.web.answers import Known
     from pixmill.web.metrics import Metrics
+    from pixmill.web.originals import Source
 
 # What this process needs besides the parent of a batch: the framework, the catalog, palettes.
 SERVICE_BYTES = 96 * 2**20
@@ -67,14 +70,16 @@ class Engine:
         plan: MemoryPlan,
         fetcher: Fetcher,
         pool: Pool[Order, Answer],
+        workers: int,
     ) -> None:
+        self.workers = workers
         self._limits = Limits(settings.max_pixels, settings.max_side, plan.decode)
         self.max_bytes = settings.max_bytes
         self._patience_s = settings.timeout
         self._metrics = metrics
         self._fetcher = fetcher
         self._pool = pool
-        self._answers = Answers(settings.answers_bytes)
+        self._answers: Answers[bytes] = Answers(settings.answers_bytes)
         self._running: Once[bytes] = Once(settings.fetchers, keep=lambda packed: packed)
         self._at_work = 0
         # Apart, so that sources that do not answer keep nobody from uploading.
@@ -85,7 +90,7 @@ class Engine:
     @asynccontextmanager
     async def open(cls, settings: Settings, metrics: Metrics) -> AsyncIterator[Self]:
         """Start the pool and the fetcher; both end with the context."""
-        reserved = SERVICE_BYTES + settings.answers_bytes
+        reserved = SERVICE_BYTES + settings.answers_bytes + settings.renders_bytes
         workers = settings.workers
         if "workers" not in settings.model_fields_set:
             workers = min(workers, most_workers(settings.memory, reserved))
@@ -100,7 +105,9 @@ class Engine:
             )
             stack.callback(pool.close, cancel=True)
             fetcher = await stack.enter_async_context(Fetcher(_fetch_options(settings, plan)))
-            engine = cls(settings, metrics, plan=plan, fetcher=fetcher, pool=pool)
+            engine = cls(
+                settings, metrics, plan=plan, fetcher=fetcher, pool=pool, workers=workers
+            )
             metrics.watch_pool(
                 busy=lambda: min(engine._at_work, workers),
                 waiting=lambda: (
@@ -128,7 +135,7 @@ class Engine:
             self._metrics.answer_looked_up(hit=True)
             return unpack(kept)
         work = self._from_url(key_of(request), url, wanted, known if kept else None)
-        with self._counted():
+        with self.counted():
             return unpack(await while_there(request, work))
 
     async def of_upload(self, request: Request, wanted: Wanted) -> Analysis:
@@ -136,8 +143,8 @@ class Engine:
         key = key_of(request)
         self.analyses.check(key)
         upload = await read_upload(request, self._fetcher.new_writer())
-        with upload.body as body, self._counted():
-            work = self._from_body(key, body, wanted, await _digest(body))
+        with upload.body as body, self.counted():
+            work = self._from_body(key, body, wanted, await digest_of(body))
             return unpack(await while_there(request, work))
 
     @asynccontextmanager
@@ -163,8 +170,8 @@ class Engine:
 
     async def greyed(self, request: Request, body: Body, wanted: Wanted) -> tuple[bytes, Timed]:
         """Analyze an image with its grey version; give the SHA-256 of the file beside it."""
-        with self._counted():
-            digest = await _digest(body)
+        with self.counted():
+            digest = await digest_of(body)
             return digest, await while_there(request, self._greyed(key_of(request), body, wanted))
 
     async def _greyed(self, key: str, body: Body, wanted: Wanted) -> Timed:
@@ -174,7 +181,7 @@ class Engine:
     async def _from_url(self, key: str, url: str, wanted: Wanted, known: Known | None) -> bytes:
         async with self.downloads.turn(key):
             with self._metrics.timed("fetching"):
-                download = await self._fetch(url, known)
+                download = await self.fetch(url, known)
         with download.body as body:
             if known and download.http_status == 304:
                 self._answers.confirm(url, known, download.headers)
@@ -184,17 +191,18 @@ class Engine:
                     return packed
                 # Others have crowded it out meanwhile.
                 return await self._from_url(key, url, wanted, None)
-            content = await _digest(body)
+            content = await digest_of(body)
             packed = await self._from_body(key, body, wanted, content)
-        if _redirected(download, url):
+        if redirected(download, url):
             self._answers.forget(url)
         else:
             self._answers.remember(url, content, download.headers)
         return packed
 
-    async def _fetch(self, url: str, known: Known | None) -> Download:
+    async def fetch(self, url: str, known: Known | None) -> Download:
+        """Download, or have it confirmed that what is known still holds: its status is 304 then."""
         download = await self._fetcher.fetch(url, headers=known.validators if known else {})
-        if download.http_status == 304 and _redirected(download, url):
+        if download.http_status == 304 and redirected(download, url):
             # Another resource than the one that was kept has confirmed its own validators.
             download.body.close()
             download = await self._fetcher.fetch(url)
@@ -208,14 +216,14 @@ class Engine:
         # Who asks for the same at the same time waits for the one answer.
         async with self.analyses.turn(key):
             packed = await self._running.get((content, wanted), lambda: self._compute(body, wanted))
-        self._answers.keep(content, wanted, packed)
+        self._answers.keep(content, wanted, packed, len(packed))
         return packed
 
     async def _compute(self, body: Body, wanted: Wanted) -> bytes:
         return (await self._timed(body, wanted)).packed
 
     async def _timed(self, body: Body, wanted: Wanted) -> Timed:
-        header = await self._checked(body)
+        header = await self.checked(body)
         begun = asyncio.get_running_loop().time()
         timed = await self._in_pool(body, Task(header, wanted), header.decode_bytes)
         elapsed_s = asyncio.get_running_loop().time() - begun
@@ -224,31 +232,32 @@ class Engine:
         self._metrics.stage_took("computing", timed.compute_s)
         return timed
 
-    async def made(self, body: Body, chain: Chain, folder: Path) -> Made:
+    async def made(self, source: Source, header: Header, chain: Chain, folder: Path) -> Made:
         """Make another picture of an image; a large one is a file in the folder.
 
-        Raises ItemError where that can not be done, ApiError 503 where too much is going on.
+        `header` is what `checked` told. Raises ItemError where that can not be done, ApiError 503
+        where too much is going on.
         """
-        header = await self._checked(body)
         need_bytes = max(header.decode_bytes, memory_bytes(header, chain))
         order = RenderTask(header, chain, self._limits, str(folder))
         with self._metrics.timed("computing"):
-            return await self._in_pool(body, order, need_bytes)
+            return await self._in_pool(source, order, need_bytes)
 
-    async def _checked(self, body: Body) -> Header:
-        header = await _probed(body)
+    async def checked(self, source: Source) -> Header:
+        """Read a header, and hold it to the limits; raises as `probe` and `check` do."""
+        header = await _probed(source)
         check(header, self._limits)
         return header
 
     @overload
-    async def _in_pool(self, body: Body, order: Task, need_bytes: int) -> Timed: ...
+    async def _in_pool(self, source: Source, order: Task, need_bytes: int) -> Timed: ...
 
     @overload
-    async def _in_pool(self, body: Body, order: RenderTask, need_bytes: int) -> Made: ...
+    async def _in_pool(self, source: Source, order: RenderTask, need_bytes: int) -> Made: ...
 
-    async def _in_pool(self, body: Body, order: Order, need_bytes: int) -> Answer:
+    async def _in_pool(self, source: Source, order: Order, need_bytes: int) -> Answer:
         """Have a process work on an image when its turn comes."""
-        payload: bytes | Body = body if body.data is None else body.data
+        payload: bytes | Source = source if source.data is None else source.data
         self._at_work += 1
         try:
             future = self._pool.submit(payload, order, need_bytes=need_bytes)
@@ -269,7 +278,7 @@ class Engine:
         return self._fetcher.new_writer()
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def counted(self) -> Iterator[None]:
         """Count how one image ends."""
         with self._counted_if_failed():
             yield
@@ -317,21 +326,30 @@ def _fetch_options(settings: Settings, plan: MemoryPlan) -> FetchOptions:
         user_agent=settings.user_agent or user_agent(settings.contact),
         allow_private=settings.allow_private,
         allow_networks=settings.allow_networks,
+        allowed_sources=_patterns(settings.allowed_sources),
     )
 
 
-async def _digest(body: Body) -> bytes:
+def _patterns(texts: Iterable[str]) -> tuple[SourcePattern, ...]:
+    try:
+        return tuple(map(parse_pattern, texts))
+    except ValueError as error:
+        raise UsageError(f"allowed_sources: {error}") from error
+
+
+async def digest_of(body: Body) -> bytes:
+    """Compute the SHA-256 of a body."""
     if body.size <= _IN_PLACE_BYTES:
         return sha256_digest(body.view())
     return await asyncio.to_thread(sha256_digest, body.view())
 
 
-async def _probed(body: Body) -> Header:
-    if body.size <= _IN_PLACE_BYTES:
-        return probe(body.view())
-    return await asyncio.to_thread(probe, body.view())
+async def _probed(source: Source) -> Header:
+    if source.size <= _IN_PLACE_BYTES:
+        return probe(source.view())
+    return await asyncio.to_thread(probe, source.view())
 
 
-def _redirected(download: Download, url: str) -> bool:
+def redirected(download: Download, url: str) -> bool:
     """Tell whether an answer came by a redirect, which may lead elsewhere the next time."""
     return download.url != parse_url(url).url

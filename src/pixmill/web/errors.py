@@ -70,6 +70,12 @@ def overloaded(sentence: str, *, retry_after_s: int) -> ApiError:
     return ApiError(503, "overloaded", sentence, headers={"Retry-After": str(retry_after_s)})
 
 
+def too_many_requests(sentence: str, *, retry_after_s: int) -> ApiError:
+    """Refuse who asks for more than is his share, or than there is room for."""
+    headers = {"Retry-After": str(retry_after_s)}
+    return ApiError(429, "too_many_requests", sentence, headers=headers)
+
+
 def internal_error() -> ApiError:
     """Answer for a defect, whose text is for the log alone."""
     return ApiError(500, "internal", "Something went wrong here; it has been noted")

@@ -1,4 +1,4 @@
-"""Pictures made of images of the archive: their originals into bodies, and these into the pool.
+"""Pictures made of other pictures, by the pool: of originals of the archive, and of bodies.
 
 For requests and for jobs alike; who may ask, and how many at once, is said by those.
 """
@@ -8,65 +8,52 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from pixmill.errors import NotKept
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future
     from pathlib import Path
 
     from pixmill.analysis.rendering import Made
-    from pixmill.fetch.body import Body
+    from pixmill.imaging.header import Header
     from pixmill.imaging.operations import Chain
-    from pixmill.store import Archive
-    from pixmill.store.blobs import Blob
     from pixmill.web.engine import Engine
-
-_PIECE_BYTES = 1 << 20
+    from pixmill.web.originals import Original, Originals, Source
 
 
 class Rendering:
-    """For the tasks of one event loop, that of `loop`; jobs call it from their threads."""
+    """For the tasks of one event loop, that of `loop`; jobs call it from their threads.
+
+    All raise ItemError where a picture can not be made, of NotKept where the archive has no
+    original, and ApiError 503 where too much is going on.
+    """
 
     def __init__(
-        self, engine: Engine, archive: Archive, folder: Path, loop: asyncio.AbstractEventLoop
+        self, engine: Engine, originals: Originals, folder: Path, loop: asyncio.AbstractEventLoop
     ) -> None:
         self._engine = engine
-        self._archive = archive
+        self._originals = originals
         self._folder = folder
         self._loop = loop
 
     def begin(self, md5: str, chain: Chain) -> Future[Made]:
         """Begin to make a picture of an image of the archive, from any thread."""
-        return asyncio.run_coroutine_threadsafe(self.of_image(md5, chain), self._loop)
+        return asyncio.run_coroutine_threadsafe(self._of_image(md5, chain), self._loop)
 
-    async def of_image(self, md5: str, chain: Chain) -> Made:
-        """Make a picture of an image of the archive.
+    async def _of_image(self, md5: str, chain: Chain) -> Made:
+        return await self.of_original(await self._originals.find(md5), lambda _: chain)
 
-        Raises as `Engine.made` does; ItemError also where the archive has no original of it.
-        """
-        with await self._original(md5) as body:
-            return await self.of_body(body, chain)
+    async def of_original(self, original: Original, chain_for: Callable[[Header], Chain]) -> Made:
+        """Make a picture of an original of the archive."""
+        with await self._originals.open(original) as source:
+            if original.header is None:
+                original.header = await self._engine.checked(source)
+            return await self._made(source, original.header, chain_for)
 
-    async def of_body(self, body: Body, chain: Chain) -> Made:
-        """Make a picture of an image; raises as `Engine.made` does."""
-        return await self._engine.made(body, chain, self._folder)
+    async def of_source(self, source: Source, chain_for: Callable[[Header], Chain]) -> Made:
+        """Make a picture of an image."""
+        return await self._made(source, await self._engine.checked(source), chain_for)
 
-    async def _original(self, md5: str) -> Body:
-        stored = await asyncio.to_thread(self._archive.find, md5)
-        name = stored.image.blobs.original if stored and stored.image.blobs else None
-        blob = await asyncio.to_thread(self._archive.blobs.open, name) if name else None
-        if blob is None:
-            raise NotKept("the archive has no original of this image")
-        with blob:
-            return await self._read(blob)
-
-    async def _read(self, blob: Blob) -> Body:
-        writer = self._engine.new_writer()
-        try:
-            for offset in range(0, blob.size, _PIECE_BYTES):
-                writer.write(await asyncio.to_thread(blob.read, offset, _PIECE_BYTES))
-                await writer.wait_for_room()
-            return writer.finish()
-        except BaseException:
-            writer.discard()
-            raise
+    async def _made(
+        self, source: Source, header: Header, chain_for: Callable[[Header], Chain]
+    ) -> Made:
+        return await self._engine.made(source, header, chain_for(header), self._folder)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pixmill.web.metrics import Metrics
     from pixmill.web.pages import Pages
     from pixmill.web.quotas import Quotas
-    from pixmill.web.rendering import Rendering
+    from pixmill.web.renders import Renders
     from pixmill.web.shelf import Shelf
 
 
@@ -43,7 +43,7 @@ class Services:
     metrics: Metrics
     pages: Pages
     quotas: Quotas
-    rendering: Rendering
+    renders: Renders
     results: BlobStore
     shelf: Shelf
 
@@ -61,6 +61,13 @@ def caller_of(request: Request) -> Caller:
 def key_of(request: Request) -> str:
     """Return what the key of whoever asks is known by."""
     return caller_of(request).key.prefix
+
+
+def who_of(request: Request) -> str:
+    """Return what whoever asks is known by: his key, or the address of a visitor."""
+    if CALLER in request.scope["state"]:
+        return key_of(request)
+    return request.client.host if request.client else "unknown"
 
 
 def key_id_of(request: Request) -> int:

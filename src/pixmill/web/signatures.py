@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SIGNED_FOR_S = "signed_for_s"  # in the scope's `state`: how long the URL of a request is good
 _BELIEVED_S = 5.0
 _YEAR_S = 365 * 86_400  # as long as caches are ever told (RFC 9111, section 5.3)
-_PATHS = re.compile(r"/image/[^/]+|/images/[^/]+/original")
+_PATHS = re.compile(r"/image/[^/]+|/images/[^/]+/(?:original|render)|/render")
 
 
 class Signatures:
@@ -64,6 +64,15 @@ def keeping(request: Request) -> str:
     if good_for_s is None:
         return "private, no-cache"
     return f"public, max-age={int(min(good_for_s, _YEAR_S))}, immutable"
+
+
+def keeping_of_source(request: Request, fresh_s: float) -> str:
+    """Tell caches how to keep what a URL leads to, which is fresh for `fresh_s` seconds."""
+    good_for_s = request.scope["state"].get(SIGNED_FOR_S)
+    if good_for_s is None:
+        return "private, no-cache"
+    age = int(min(good_for_s, fresh_s, _YEAR_S))
+    return f"public, max-age={age}" if age > 0 else "public, no-cache"
 
 
 def _query(scope: Scope) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pixmill.errors import (
     BlockedAddress,
+    BlockedSource,
     FetchError,
     HttpError,
     ImageError,
@@ -48,10 +49,11 @@ def _sentences(error: ItemError) -> list[str]:
     ending = _ENDINGS.get(type(error), "could not connect")
     if isinstance(error, HttpError):
         ending = f"status code was {error.http_status}"
-    elif isinstance(error, InvalidUrl | TooManyBytes):
+    elif isinstance(error, InvalidUrl | TooManyBytes | BlockedSource):
         ending = error.message
     first = f"Could not fetch the URL given, {ending}"
-    return [first, _OPENING] if isinstance(error, BlockedAddress) else [first]
+    is_private = isinstance(error, BlockedAddress) and not isinstance(error, BlockedSource)
+    return [first, _OPENING] if is_private else [first]
 
 
 def _capital(text: str) -> str:

@@ -123,6 +123,9 @@ class GridBlob:
             raise OutputError(f"{self._file['filename']} was deleted while it was read")
         return part
 
+    def fileno(self) -> None:
+        """There is no file."""
+
     def close(self) -> None:
         """There is nothing to let go of."""
 

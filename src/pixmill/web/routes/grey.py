@@ -4,52 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
 
 from pixmill.web.errors import ApiError
 from pixmill.web.files import has_tag, whole_file
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_images import FILE
+from pixmill.web.plain_route import PlainRoute
 from pixmill.web.services import needs, services_of
 from pixmill.web.signatures import keeping
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from starlette.types import Receive, Scope, Send
-
     from pixmill.web.depot import Depot
     from pixmill.web.greys import Grey
 
-    Dependency = Callable[[Request], Awaitable[None]]
-
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _VISIT = [Depends(needs("read", visitors=True))]
-
-
-class _PlainRoute(APIRoute):
-    """A route for the request and the words of its path alone: FastAPI takes longer than these.
-
-    Its dependencies are given the request, too.
-    """
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["method"] not in (self.methods or ()):
-            await super().handle(scope, receive, send)
-            return
-        request = Request(scope, receive)
-        for check in self.dependencies:
-            await cast("Dependency", check.dependency)(request)
-        response: Response = await self.endpoint(request, **scope["path_params"])
-        await response(scope, receive, send)
-
-
-router = APIRouter(tags=["images"], route_class=_PlainRoute)
+router = APIRouter(tags=["images"], route_class=PlainRoute)
 
 
 @router.head("/image/{md5}", dependencies=_VISIT, include_in_schema=False)

@@ -1,0 +1,86 @@
+"""What picture a request asks for: a chain of operations and a format, read from its query."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from pixmill.imaging.operations import ChainError, Step, canonical, parse_words
+from pixmill.imaging.operations.registry import FORMATS, USUAL
+from pixmill.web.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.datastructures import QueryParams
+
+    from pixmill.imaging.header import Header
+    from pixmill.imaging.operations import Chain
+
+AUTO = "auto"
+_BY_ACCEPT = "avif", "webp"  # the best first; what is understood by all stands in for both
+_LOSSLESS = frozenset({"png", "gif", "ico"})  # of drawings, which JPEG would smear
+_CONVERT = "convert"
+_QUALITY = re.compile(r"[1-9][0-9]?|100")
+_KEPT_WISHES = 1024
+
+
+class Wish(NamedTuple):
+    """A picture of whatever image: `key` stands for it in caches.
+
+    `auto` is the format that the client accepts best, or nothing where it takes what all
+    understand; None where the chain tells the format.
+    """
+
+    key: str
+    chain: Chain
+    quality: int
+    auto: str | None
+
+    def chain_for(self, header: Header) -> Chain:
+        """Tell the whole chain for an image."""
+        if self.auto is None:
+            return self.chain
+        is_plain = not header.alpha and header.format not in _LOSSLESS
+        format_ = self.auto or ("jpeg" if is_plain else "png")
+        return (*self.chain, Step(_CONVERT, (format_, self.quality)))
+
+
+def wish_of(query: QueryParams, accept: str) -> Wish:
+    """Read a wish. Raises ApiError 400 with all that is wrong."""
+    format_, quality = query.get("format") or "", query.get("quality") or ""
+    auto = _best_of(accept) if format_ == AUTO else None
+    return _read(tuple(query.getlist("op")), format_, quality, auto)
+
+
+@lru_cache(maxsize=_KEPT_WISHES)
+def _read(ops: Sequence[str], format_: str, quality: str, auto: str | None) -> Wish:
+    mistakes: list[str] = []
+    chain: Chain = ()
+    try:
+        chain = parse_words(ops)
+    except ChainError as error:
+        mistakes += error.mistakes
+    if format_ and format_ != AUTO and format_ not in FORMATS:
+        mistakes.append(f"Invalid format, it is auto or one of {', '.join(FORMATS)}")
+    if quality and not _QUALITY.fullmatch(quality):
+        mistakes.append("Invalid quality, it is 1 to 100")
+    if quality and not format_:
+        mistakes.append("A quality wants a format, or stands in the operation `convert`")
+    if mistakes:
+        raise ApiError(400, "invalid_request", *mistakes)
+    number = int(quality) if quality else USUAL
+    if format_ and auto is None:
+        chain = (*chain, Step(_CONVERT, (format_, number)))
+    key = canonical(chain) if auto is None else f"{canonical(chain)}\n{AUTO} {auto} {number}"
+    return Wish(key, chain, number, auto)
+
+
+def _best_of(accept: str) -> str:
+    """Choose by the Accept header: what it names outright, since `*/*` is what all say."""
+    named = {}
+    for part in accept.lower().split(","):
+        kind, *parameters = (word.strip() for word in part.split(";"))
+        named[kind] = not any(re.fullmatch(r"q=0(\.0*)?", word) for word in parameters)
+    return next((name for name in _BY_ACCEPT if named.get(f"image/{name}")), "")
