@@ -87,9 +87,7 @@ def bound(files: list[bytes], workers: int, seconds: float) -> float:
         return done / (time.perf_counter() - begun)
 
 
-def wrk(
-    url: str, seconds: float, *arguments: str, clients: int = CLIENTS
-) -> dict[str, float]:
+def wrk(url: str, seconds: float, *arguments: str, clients: int = CLIENTS) -> dict[str, float]:
     """Requests a second and the 99th percentile in ms, and how many were not 2xx."""
     command = [
         "wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--latency", "--timeout", "30s",

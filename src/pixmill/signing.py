@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import math
 import re
+from operator import itemgetter
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -54,8 +55,11 @@ def check_url(url: str) -> None:
 
 
 def signature_of(path: str, fields: Fields, secret: bytes) -> str:
-    """Make the signature of a path and the fields of its query."""
-    told = urlencode(sorted(fields), quote_via=quote)
+    """Make the signature of a path and the fields of its query, whatever their order.
+
+    But fields of one name count in theirs: it is the order of operations.
+    """
+    told = urlencode(sorted(fields, key=itemgetter(0)), quote_via=quote)
     code = hmac.new(secret, f"{path}?{told}".encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(code).rstrip(b"=").decode()
 

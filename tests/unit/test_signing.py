@@ -26,11 +26,18 @@ def good(url, secrets=(SECRET,), now=NOW):
 
 
 def test_a_signature_is_the_hmac_of_path_and_fields_in_order():
-    told = b"/images/0123/render?format=auto&op=grayscale&op=resize%20512"
+    told = b"/images/0123/render?format=auto&op=resize%20512&op=grayscale"
     code = urlsafe_b64encode(hmac.new(SECRET, told, hashlib.sha256).digest()).rstrip(b"=")
     fields = parse_qsl(urlsplit(signed_url(URL, SECRET)).query)
     assert dict(fields)["signature"] == code.decode()
     assert [value for name, value in fields if name == "op"] == ["resize 512", "grayscale"]
+
+
+def test_operations_may_not_change_places_while_fields_of_other_names_may():
+    url = signed_url(URL, SECRET)
+    assert good(url.replace("op=resize%20512&op=grayscale", "op=grayscale&op=resize%20512")) == 0
+    fields = urlsplit(url).query.split("&")
+    assert good(f"/images/0123/render?{'&'.join([fields[-1], *fields[:-1]])}") == math.inf
 
 
 def test_it_is_good_for_good_or_until_it_expires():

@@ -11,6 +11,7 @@ START = "Could not fetch the URL given, "
 NO_CONNECTION = START + "could not connect"
 WORDS = {
     e.BlockedAddress("x"): [NO_CONNECTION, "It leads to an address that is not public; "],
+    e.BlockedSource("it is not allowed"): [START + "it is not allowed"],
     e.DnsFailed("x"): [NO_CONNECTION],
     e.ConnectFailed("x"): [NO_CONNECTION],
     e.TlsFailed("x"): [NO_CONNECTION],
@@ -37,7 +38,8 @@ def leaves(kind):
 
 def test_every_failure_of_a_download_or_an_image_is_here():
     classes = leaves(e.FetchError) | leaves(e.ImageError)
-    assert {kind for kind in classes if kind.__module__ == e.__name__} == set(map(type, WORDS))
+    known = {kind for kind in classes if kind.__module__ == e.__name__}
+    assert known | {e.BlockedAddress} == set(map(type, WORDS))
 
 
 @pytest.mark.parametrize(("error", "sentences"), WORDS.items(), ids=lambda part: str(type(part)))

@@ -21,7 +21,8 @@ def sign(
         list[str] | None,
         typer.Argument(
             metavar="[URL]…",
-            help="/image/MD5 or /images/MD5/original, alone or behind the service's address.",
+            help="/image/MD5, /images/MD5/original, /images/MD5/render?… or /render?…, alone or "
+            "behind the service's address.",
             show_default=False,
         ),
     ] = None,

@@ -113,6 +113,11 @@ class Pool(Generic[A, R]):
             task.drop_payload()
             raise RunError(reason)
 
+    @property
+    def workers(self) -> int:
+        """How many processes there are to be."""
+        return self._plan.workers
+
     def pids(self) -> list[int]:
         """Return the process ids of the workers that are ready."""
         with self._lock:

@@ -27,7 +27,7 @@ from pixmill.imaging.probe import Limits, check, probe
 from pixmill.pool import Pool
 from pixmill.web.admission import Admission
 from pixmill.web.answers import Answers
-from pixmill.web.errors import overloaded
+from pixmill.web.errors import overloaded, too_many_requests
 from pixmill.web.presence import while_there
 from pixmill.web.services import key_of
 from pixmill.web.uploads import Upload, read_upload
@@ -57,6 +57,7 @@ SERVICE_BYTES = 96 * 2**20
 _PRELOAD = ("pixmill.batch.warm", "pixmill.analysis.warm")
 _IN_PLACE_BYTES = 2**18  # up to here hashing takes less than a thread's hand-over
 _RETRY_AFTER_S = 5
+_RENDERS_A_WORKER = 2  # one is being made while the next is made ready
 
 
 class Engine:
@@ -70,9 +71,7 @@ class Engine:
         plan: MemoryPlan,
         fetcher: Fetcher,
         pool: Pool[Order, Answer],
-        workers: int,
     ) -> None:
-        self.workers = workers
         self._limits = Limits(settings.max_pixels, settings.max_side, plan.decode)
         self.max_bytes = settings.max_bytes
         self._patience_s = settings.timeout
@@ -83,8 +82,11 @@ class Engine:
         self._running: Once[bytes] = Once(settings.fetchers, keep=lambda packed: packed)
         self._at_work = 0
         # Apart, so that sources that do not answer keep nobody from uploading.
-        places = (settings.fetchers, settings.waiting, settings.timeout, metrics)
-        self.downloads, self.analyses = Admission(*places), Admission(*places)
+        waiting = settings.waiting, settings.timeout, metrics
+        self.downloads = Admission(settings.fetchers, *waiting)
+        self.analyses = Admission(settings.fetchers, *waiting)
+        renders = pool.workers * _RENDERS_A_WORKER
+        self.renders = Admission(renders, *waiting, refusal=too_many_requests)
 
     @classmethod
     @asynccontextmanager
@@ -105,14 +107,13 @@ class Engine:
             )
             stack.callback(pool.close, cancel=True)
             fetcher = await stack.enter_async_context(Fetcher(_fetch_options(settings, plan)))
-            engine = cls(
-                settings, metrics, plan=plan, fetcher=fetcher, pool=pool, workers=workers
-            )
+            engine = cls(settings, metrics, plan=plan, fetcher=fetcher, pool=pool)
             metrics.watch_pool(
                 busy=lambda: min(engine._at_work, workers),
                 waiting=lambda: (
                     engine.downloads.waiting
                     + engine.analyses.waiting
+                    + engine.renders.waiting
                     + max(0, engine._at_work - workers)
                 ),
             )

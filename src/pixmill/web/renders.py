@@ -1,7 +1,7 @@
 """Pictures at once: admitted, made once for all who ask for the same, and kept.
 
-Owns the places at work and waiting, beyond which is 429, and what is kept: by the digest of the
-content and the wish. Making is left to `rendering`, fetching to the engine.
+Owns what is kept: pictures by the digest of the content and the wish, and by URL which content it
+had. Making is left to `rendering`, fetching and turns to the engine.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from pixmill import __version__
 from pixmill.batch.once import Once
 from pixmill.errors import OutputError
 from pixmill.store.local import LocalBlob
-from pixmill.web.admission import Admission
 from pixmill.web.answers import Answers
 from pixmill.web.engine import digest_of, redirected
-from pixmill.web.errors import too_many_requests
 from pixmill.web.presence import while_there
 from pixmill.web.services import who_of
 
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
 
     HasTag = Callable[[str], bool]
 
-_AT_WORK_A_PROCESS = 2  # one is being made while the next is made ready
 _LARGE_PART = 32  # of the room for all, past which a picture is not held in memory
 
 
@@ -84,8 +81,6 @@ class Renders:
         self._kept: Answers[Picture] = Answers(settings.renders_bytes)
         self._held_bytes = settings.renders_bytes // _LARGE_PART
         self._running: Once[Picture | None] = Once(0, keep=_shared)
-        places = engine.workers * _AT_WORK_A_PROCESS, settings.waiting, settings.timeout
-        self._admission = Admission(*places, metrics, refusal=too_many_requests)
 
     async def of_image(self, request: Request, md5: str, wish: Wish, has: HasTag) -> Rendered:
         """Make a picture of an image of the archive."""
@@ -163,7 +158,7 @@ class Renders:
         async def made() -> Picture:
             return await asyncio.shield(asyncio.ensure_future(self._held(await make())))
 
-        async with self._admission.turn(who):
+        async with self._engine.renders.turn(who):
             shared = await self._running.get((content, wish.key), made)
             picture = await made() if shared is None else shared
         if isinstance(picture.content, bytes):
