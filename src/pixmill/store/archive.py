@@ -126,6 +126,13 @@ class Cursor(NamedTuple):
     md5: str
 
 
+class Span(NamedTuple):
+    """A time from `start` to before `end`."""
+
+    start: datetime
+    end: datetime
+
+
 class Archive(Protocol):
     """All images, until `close` or the end of a `with` block."""
 
@@ -157,9 +164,14 @@ class Archive(Protocol):
         """List images, the newest first."""
 
     def arrivals(
-        self, limit: int, *, md5: str | None = None, code: str | None = None
+        self,
+        limit: int,
+        *,
+        md5: str | None = None,
+        code: str | None = None,
+        span: Span | None = None,
     ) -> list[Arrival]:
-        """List captures of an image, or those with an error code; the newest first."""
+        """List captures of an image, or those with an error code, of a span; the newest first."""
 
     def minutes(self, start: datetime, end: datetime) -> list[Minute]:
         """List the minutes from `start` to before `end` in which anything came, oldest first."""

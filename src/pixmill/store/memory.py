@@ -25,6 +25,7 @@ from pixmill.store.archive import (
     Image,
     Minute,
     Outcome,
+    Span,
     StoredImage,
     clean_text,
     minute_of,
@@ -221,13 +222,22 @@ class MemoryArchive:
         return stored[:limit]
 
     def arrivals(
-        self, limit: int, *, md5: str | None = None, code: str | None = None
+        self,
+        limit: int,
+        *,
+        md5: str | None = None,
+        code: str | None = None,
+        span: Span | None = None,
     ) -> list[Arrival]:
-        """List captures of an image, or those with an error code; the newest first."""
+        """List captures of an image, or those with an error code, of a span; the newest first."""
         with self._lock:
             newest = list(reversed(self._arrivals.values()))
         fitting = [
-            each for each in newest if md5 in {None, each.md5} and code in {None, each.outcome.code}
+            each
+            for each in newest
+            if md5 in {None, each.md5}
+            and code in {None, each.outcome.code}
+            and (span is None or span.start <= each.arrived_at < span.end)
         ]
         return fitting[:limit]
 

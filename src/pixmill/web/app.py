@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,6 +48,7 @@ from pixmill.web.routes import (
 from pixmill.web.services import Services
 from pixmill.web.shelf import Shelf
 from pixmill.web.signatures import Signatures
+from pixmill.web.store_calls import StoreCalls
 from pixmill.web.words import refusal_of
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def create_app(
     settings: Settings, catalog: Catalog, archive: Archive, log: Log, metrics: Metrics
 ) -> FastAPI:
     """Make the app; its pool and fetcher live from startup to shutdown."""
-    credentials, quotas = Credentials(catalog), Quotas(settings)
+    ask_catalog, ask_archive = StoreCalls("catalog"), StoreCalls("archive")
+    credentials, quotas = Credentials(catalog, ask_catalog), Quotas(settings)
     upload_bytes = settings.max_bytes + MULTIPART_BYTES
     limits = BodyLimits(
         by_path=dict.fromkeys(_UPLOADS, upload_bytes), by_prefix={"/palettes/": _PALETTE_BYTES}
@@ -88,15 +90,18 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with (
-            Engine.open(settings, metrics) as engine,
-            _jobs_at_work(settings, catalog, archive, engine, log) as at_work,
-        ):
+        async with AsyncExitStack() as stack:
+            engine = await stack.enter_async_context(Engine.open(settings, metrics))
+            depot = Depot(archive, ask_archive, engine, settings)
+            at_work = await stack.enter_async_context(
+                _jobs_at_work(settings, catalog, depot, engine, log)
+            )
             app.state.services = Services(
+                ask_catalog=ask_catalog,
                 catalog=catalog,
                 catalog_stands=partial(catalog_stands, settings.catalog, settings.data),
                 credentials=credentials,
-                depot=Depot(archive, engine, settings),
+                depot=depot,
                 engine=engine,
                 executor=at_work.executor,
                 expiry=at_work.expiry,
@@ -105,13 +110,13 @@ def create_app(
                 quotas=quotas,
                 rendering=at_work.rendering,
                 results=at_work.results,
-                shelf=Shelf(catalog),
+                shelf=Shelf(catalog, ask_catalog),
             )
-            if settings.keep is None:
-                yield
-                return
-            async with _forgetting(archive.forget, settings.keep, "images", log):
-                yield
+            if settings.keep is not None:
+                await stack.enter_async_context(
+                    _forgetting(archive.forget, settings.keep, "images", log)
+                )
+            yield
 
     app = FastAPI(
         docs_url=None,
@@ -125,7 +130,7 @@ def create_app(
             Middleware(
                 Gate,
                 credentials=credentials,
-                signatures=Signatures(catalog),
+                signatures=Signatures(catalog, ask_catalog),
                 quotas=quotas,
                 public_read=settings.public_read,
             ),
@@ -155,11 +160,11 @@ class _Jobs(NamedTuple):
 
 @asynccontextmanager
 async def _jobs_at_work(
-    settings: Settings, catalog: Catalog, archive: Archive, engine: Engine, log: Log
+    settings: Settings, catalog: Catalog, depot: Depot, engine: Engine, log: Log
 ) -> AsyncIterator[_Jobs]:
     """Run jobs until the end of the context, which lets those at work end or hands them back."""
     results = open_results(settings.blobs, settings.data)
-    rendering = Rendering(engine, archive, results.spool, asyncio.get_running_loop())
+    rendering = Rendering(engine, depot, results.spool, asyncio.get_running_loop())
     executor = Executor(
         catalog.jobs,
         {KIND: OperationsRunner(rendering.begin, results)},
@@ -188,7 +193,8 @@ async def _forgetting(
         elif result:
             log.info("retention", of=what, number=result)
 
-    task = asyncio.ensure_future(forget_old(forget, keep_days, told))
+    ask = StoreCalls(what, threads=1, patience_s=None)
+    task = asyncio.ensure_future(forget_old(lambda before: ask(forget, before), keep_days, told))
     try:
         yield
     finally:

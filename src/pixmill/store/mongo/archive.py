@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         Cursor,
         Minute,
         Outcome,
+        Span,
         StoredImage,
     )
     from pixmill.store.mongo.database import Document
@@ -164,10 +165,18 @@ class MongoArchive:
             return [image_in(each) for each in self._images.find(query).sort(NEWEST).limit(limit)]
 
     def arrivals(
-        self, limit: int, *, md5: str | None = None, code: str | None = None
+        self,
+        limit: int,
+        *,
+        md5: str | None = None,
+        code: str | None = None,
+        span: Span | None = None,
     ) -> list[Arrival]:
-        """List captures of an image, or those with an error code; the newest first."""
-        query = {name: value for name, value in (("md5", md5), ("code", code)) if value is not None}
+        """List captures of an image, or those with an error code, of a span; the newest first."""
+        query: Document = {"md5": md5, "code": code}
+        query = {name: value for name, value in query.items() if value is not None}
+        if span is not None:
+            query["arrived_at"] = {"$gte": span.start, "$lt": span.end}
         with self._database.explained():
             found = self._arrivals.find(query).sort(NEWEST_ARRIVALS).limit(limit)
             return [arrival_in(document) for document in found]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from pixmill.store.archive import Span
     from pixmill.store.blobs import BlobStore
     from pixmill.store.sql.database import Database
 
@@ -114,14 +115,22 @@ class SqlArchive:
             return [_stored(row) for row in connection.execute(query)]
 
     def arrivals(
-        self, limit: int, *, md5: str | None = None, code: str | None = None
+        self,
+        limit: int,
+        *,
+        md5: str | None = None,
+        code: str | None = None,
+        span: Span | None = None,
     ) -> list[Arrival]:
-        """List captures of an image, or those with an error code; the newest first."""
+        """List captures of an image, or those with an error code, of a span; the newest first."""
         query = select(arrivals).order_by(arrivals.c.id.desc()).limit(limit)
         if md5 is not None:
             query = query.where(arrivals.c.md5 == md5)
         if code is not None:
             query = query.where(arrivals.c.code == code)
+        if span is not None:
+            query = query.where(arrivals.c.arrived_at >= span.start)
+            query = query.where(arrivals.c.arrived_at < span.end)
         with self._database.reading() as connection:
             return [_arrival(row) for row in connection.execute(query)]
 
