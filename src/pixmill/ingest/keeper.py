@@ -27,10 +27,13 @@ class ArchiveKeeper:
         self._originals = originals
 
     def keep(self, file: memoryview, sha256: str, image: Analysis, grey: bytes | str) -> Kept:
-        """Put an image's bytes, unless the archive has them; a `grey` that is a path is moved."""
+        """Put an image's bytes, unless the archive has them; a `grey` that is a path is moved.
+
+        Where it lacks the original alone both are put, so that no name is anybody else's.
+        """
         content = grey if isinstance(grey, bytes) else Path(grey)
         try:
-            if self._archive.known([image.md5 or ""]):
+            if self.known(image.md5 or "") is not None:
                 return Kept(sha256)
             return self._put(file, sha256, image, content)
         finally:
@@ -49,9 +52,13 @@ class ArchiveKeeper:
         return names
 
     def known(self, md5: str) -> Kept | None:
-        """Tell whether the archive has an image."""
-        found = self._archive.known([md5])
-        return Kept(found[md5]) if md5 in found else None
+        """Tell whether the archive has an image, with its original if that is wanted."""
+        stored = self._archive.find(md5)
+        if stored is None:
+            return None
+        names = stored.image.blobs
+        lacks = self._originals and names is not None and names.original is None
+        return None if lacks else Kept(stored.image.sha256)
 
 
 def image_of(analysis: Analysis, kept: Kept) -> Image:

@@ -143,8 +143,8 @@ class Archive(Protocol):
     def add(self, captures: Sequence[Capture]) -> list[Outcome]:
         """Take captures, and tell what became of each, in their order.
 
-        On SQL all of them or none, their counts too. The blobs of what turns out to be no new image
-        are deleted, unless they are those that the image has.
+        On SQL all of them or none, their counts too. A duplicate gives its original to an image
+        that has none. Blobs that came and are not those of the image then are deleted.
         """
 
     def seen(self, keys: Iterable[bytes]) -> set[bytes]:
@@ -199,6 +199,11 @@ class Archive(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+def unnamed(image: Image, blobs: Mapping[str, BlobNames]) -> set[str | None]:
+    """Give the blobs of an image that came which are not those that it has, told by MD5."""
+    return set(image.blobs or ()) - set(blobs.get(image.md5) or ())
 
 
 def clean_text(text: str, most_chars: int) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from pymongo import ReturnDocument
 
 from pixmill.errors import OutputError
-from pixmill.store.archive import whole_ms
+from pixmill.store.archive import unnamed, whole_ms
 from pixmill.store.blobs import GREYS, ORIGINALS
 from pixmill.store.mongo.bucket import Bucket
 from pixmill.store.mongo.captures import take
@@ -118,11 +118,7 @@ class MongoArchive:
         with self._database.explained():
             taken = take(self._database, there, whole_ms(self._database.now()))
         images = [capture.image for capture in captures if capture.image is not None]
-        self._drop_blobs(
-            image.blobs
-            for image in images
-            if image.blobs is not None and taken.blobs.get(image.md5) != image.blobs
-        )
+        self._drop_blobs(unnamed(image, taken.blobs) for image in images)
         return taken.outcomes
 
     def _with_their_blobs(self, captures: Sequence[Capture]) -> list[Capture]:
@@ -244,7 +240,7 @@ class MongoArchive:
     ) -> None:
         self.close()
 
-    def _drop_blobs(self, dropped: Iterable[BlobNames]) -> None:
+    def _drop_blobs(self, dropped: Iterable[Iterable[str | None]]) -> None:
         self.blobs.drop(name for names in dropped for name in names if name is not None)
 
 

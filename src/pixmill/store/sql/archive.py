@@ -23,6 +23,7 @@ from pixmill.store.archive import (
     Minute,
     Outcome,
     StoredImage,
+    unnamed,
     whole_ms,
 )
 from pixmill.store.sql.captures import Taken, chunks, outcomes_of, take
@@ -62,9 +63,8 @@ class SqlArchive:
         there = [self._with_its_blobs(capture) for capture in captures]
         taken = patiently(partial(self._take, there))
         for capture in captures:
-            names = capture.image.blobs if capture.image else None
-            if names is not None and taken.blobs.get(capture.image.md5) != names:  # type: ignore[union-attr]
-                self._drop_blobs(names)
+            if capture.image is not None:
+                self._drop_blobs(unnamed(capture.image, taken.blobs))
         return taken.outcomes
 
     def _take(self, captures: Sequence[Capture]) -> Taken:
@@ -220,7 +220,7 @@ class SqlArchive:
         with self._database.writing() as connection:
             return connection.execute(query).rowcount
 
-    def _drop_blobs(self, names: BlobNames) -> None:
+    def _drop_blobs(self, names: Iterable[str | None]) -> None:
         for name in names:
             if name is not None:
                 self.blobs.delete(name)

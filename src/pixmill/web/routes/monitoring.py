@@ -114,7 +114,7 @@ def _example(arrival: Arrival) -> dict[str, Any]:
 def _codes(
     archive: Archive, minutes: list[Minute], span: Span, examples: int
 ) -> list[dict[str, Any]]:
-    """Add up the fails by code, commonest first, each with the latest of the span that failed so."""
+    """Add up the fails by code, commonest first, each with the latest of the span."""
     counts: dict[str, int] = {}
     for minute in minutes:
         for code, count in minute.codes.items():
