@@ -31,7 +31,8 @@ def watch_folder(
     Rows go to standard output where the order says so. Watchers of one folder agree on its name:
     the `source`, or else its absolute path.
     """
-    watch = FolderWatch(folder, archive, source or str(folder.resolve()))
+    name = source or str(folder.resolve())
+    watch = FolderWatch(folder, archive, name, keep_days=settings.keep)
     voice = open_voice(settings.log_format)
 
     def say(text: str) -> None:
