@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +25,7 @@ from pixmill.web.auth import Credentials
 from pixmill.web.bodies import MULTIPART_BYTES, BodyLimits
 from pixmill.web.depot import Depot
 from pixmill.web.engine import Engine
-from pixmill.web.errors import ApiError, error_response, overloaded
+from pixmill.web.errors import ApiError, error_response, no_room, overloaded
 from pixmill.web.gate import Gate
 from pixmill.web.heads import HeadAsGet
 from pixmill.web.openapi import describe
@@ -211,6 +212,9 @@ async def _answer_item_error(_: Request, error: Any) -> Response:
 
 async def _answer_output_error(_: Request, error: Any) -> Response:
     """Answer where this machine lacks room or its catalog, and let the log say why."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}:
+        raise no_room(retry_after_s=_RETRY_AFTER_S) from error
     sentence = "The service can not store anything just now"
     raise overloaded(sentence, retry_after_s=_RETRY_AFTER_S) from error
 

@@ -118,6 +118,7 @@ class Depot:
     def _keep_and_add(self, file: memoryview, sha256: str, timed: Timed, sender: Sender) -> Taken:
         analysis = unpack(timed.packed)
         kept = self._keeper.keep(file, sha256, analysis, timed.grey or b"")
+        self._keeper.hand_over(kept)
         image = image_of(analysis, kept)
         (outcome,) = self.archive.add([_capture(sender, image=image)])
         return _taken(image.md5, outcome)

@@ -70,6 +70,12 @@ def overloaded(sentence: str, *, retry_after_s: int) -> ApiError:
     return ApiError(503, "overloaded", sentence, headers={"Retry-After": str(retry_after_s)})
 
 
+def no_room(*, retry_after_s: int) -> ApiError:
+    """Refuse for now what would need room on a disk that is full."""
+    sentence = "The service has no room to store anything just now"
+    return overloaded(sentence, retry_after_s=retry_after_s)
+
+
 def internal_error() -> ApiError:
     """Answer for a defect, whose text is for the log alone."""
     return ApiError(500, "internal", "Something went wrong here; it has been noted")
