@@ -30,10 +30,21 @@ def stopped(processes: list[psutil.Process]) -> Iterator[None]:
     for process in processes:
         process.send_signal(signal.SIGSTOP)
     try:
+        while not all(map(has_stopped, processes)):
+            time.sleep(0.01)
         yield
     finally:
         for process in processes:
             process.send_signal(signal.SIGCONT)
+
+
+def has_stopped(process: psutil.Process) -> bool:
+    """Whether the last of its threads has stopped, which takes a moment on a busy machine."""
+    states = [
+        (task / "stat").read_text().rpartition(")")[2].split()[0]
+        for task in Path(f"/proc/{process.pid}/task").iterdir()
+    ]
+    return set(states) <= {"T", "Z"}
 
 
 def postgres_processes(url: str) -> list[psutil.Process]:
