@@ -259,6 +259,41 @@ def test_a_restore_that_was_killed_is_done_again(tmp_path: Path, full: Path) -> 
     assert look(data_of(new)) == look(data_of(full))
 
 
+def killed(command: str, data: Path, *, given: bytes = b"") -> None:
+    """Have a command killed in the middle, as it waits for its other side of the pipe."""
+    order = [sys.executable, "-m", "pixmill", command, "-"]
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(data.parent), "PIXMILL_DATA": str(data)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(order, env=env, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        process.stdin.write(given)
+        process.stdin.flush()
+        while not list(data.glob(f".{command}-*/*")):
+            assert process.poll() is None
+        process.kill()
+
+
+def test_the_next_run_clears_what_a_killed_backup_or_restore_left(
+    tmp_path: Path, full: Path
+) -> None:
+    killed("backup", data_of(full))
+    assert len(list(data_of(full).glob(".backup-*"))) == 1
+    pixmill(full, "backup", "../b.tar")  # beside another file: not where that one was
+    whole = subprocess.run(
+        [sys.executable, "-m", "pixmill", "backup", "-"],
+        env={"PATH": "/usr/bin:/bin", "PIXMILL_DATA": str(data_of(full))},
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert list(data_of(full).glob(".backup-*")) == []
+    new = tmp_path / "new"
+    data_of(new).mkdir(parents=True)
+    killed("restore", data_of(new), given=whole[: len(whole) // 2])
+    assert len(list(data_of(new).glob(".restore-*"))) == 1
+    pixmill(new, "restore", "../b.tar")
+    assert list(data_of(new).glob(".restore-*")) == []
+    assert look(data_of(new)) == look(data_of(full))
+
+
 def test_a_backup_can_go_through_a_pipe(tmp_path: Path, full: Path) -> None:
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PIXMILL_DATA": str(data_of(full))}
     order = [sys.executable, "-m", "pixmill"]

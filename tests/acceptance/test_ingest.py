@@ -197,3 +197,25 @@ def test_in_little_memory_with_one_worker(tmp_path, ingest):
 
 def test_without_an_input_it_says_what_is_missing(ingest):
     assert "name an INPUT" in ingest(status=2).stderr
+
+
+def test_a_later_run_with_originals_completes_images_that_were_kept_without(
+    origin, tmp_path, data, ingest
+):
+    """Also those that their origin calls unchanged, which are then downloaded anew."""
+
+    async def reply(exchange):
+        if exchange.request.headers.get("if-none-match") == '"1"':
+            await answer(status=304, headers={"ETag": '"1"'})(exchange)
+        else:
+            await answer(body(1), headers={"ETag": '"1"'})(exchange)
+
+    listed(tmp_path, [origin.on("/a.png", reply), *urls_of(origin, 1)])
+    ingest("urls.txt", "--no-originals")
+    ingest("urls.txt", "--overwrite")
+    with open_archive(None, None, None, data) as archive:
+        stored = {each.image.md5: each.image.blobs for each in stored_images(archive)}
+        for index in (0, 1):
+            assert bytes_of(archive, stored[md5(body(index))].original) == body(index)
+        assert len(names_of(archive)) == 4
+        assert counts_of(archive) == (2, 2, 0, {})

@@ -12,6 +12,7 @@ from pixmill.store.archive import (
     Cursor,
     Minute,
     Outcome,
+    Span,
     capture_key,
     clean_text,
     fill_gaps,
@@ -161,6 +162,17 @@ def test_fails_are_listed_by_code_and_captures_by_image_newest_first(archive):
     captures = archive.arrivals(10, md5=image(1).md5)
     assert [each.source for each in captures] == ["again", "camera"]
     assert len(archive.arrivals(4)) == 4
+
+
+def test_fails_are_listed_of_a_span_of_time(archive, clock):
+    for number in range(3):
+        archive.add([capture(code="timeout", source=f"http://a/{number}")])
+        clock.forward(60)
+    second = Span(START + timedelta(seconds=50), START + timedelta(seconds=110))
+    for code in ("timeout", None):
+        fails = archive.arrivals(9, code=code, span=second)
+        assert [each.source for each in fails] == ["http://a/1"]
+    assert archive.arrivals(9, code="http_error", span=second) == []
 
 
 def test_pages_walk_over_all_images_once_newest_first(archive, clock):

@@ -7,7 +7,7 @@ import hashlib
 import io
 import random
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import numpy as np
@@ -18,7 +18,7 @@ from pixmill.errors import OutputError
 from pixmill.store import open_archive
 from pixmill.store.archive import Minute
 from pixmill.web.histogram import HEIGHT, draw
-from tests.contract.archives import new_image
+from tests.contract.archives import capture, new_image
 from tests.integration.web_app import running
 from tests.origin import Origin
 from tests.pictures import png
@@ -237,3 +237,21 @@ def test_many_minutes_share_columns():
     chart = draw([minute(number % 60, success=1) for number in range(1000)])
     assert len(chart.columns) == 200
     assert "5 success" in chart.columns[0].title
+
+
+async def test_examples_beside_codes_are_of_the_span_that_is_asked_for(tmp_path):
+    async with running(tmp_path) as app:
+        archive = app.services.depot.archive
+        now = datetime.now(UTC)
+        archive._database.now = lambda: now - timedelta(hours=3)
+        archive.add([capture(code="timeout", source="http://old.example/")])
+        archive._database.now = lambda: now
+        archive.add([capture(code="timeout", source="http://new.example/")])
+        shown = (await app.client.get("/monitoring?minutes=60", headers=HTML)).text
+        assert "http://new.example/" in shown
+        assert "http://old.example/" not in shown
+        begin = (now - timedelta(hours=3, minutes=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        query = {"minutes": "60", "from": begin}
+        shown = (await app.client.get("/monitoring", params=query, headers=HTML)).text
+        assert "http://old.example/" in shown
+        assert "http://new.example/" not in shown

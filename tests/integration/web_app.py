@@ -55,7 +55,7 @@ async def running(folder: Path, **flags: object) -> AsyncIterator[Running]:
     written, metrics = io.StringIO(), Metrics()
     with (
         open_catalog(None, settings.data) as catalog,
-        open_archive(settings.archive, None, None, settings.data) as archive,
+        open_archive(settings.archive, None, settings.blobs, settings.data) as archive,
     ):
         app = create_app(settings, catalog, archive, Log("json", written), metrics)
         _, text = catalog.keys.add("all", SCOPES)

@@ -9,6 +9,7 @@ import pytest
 
 from pixmill.errors import OutputError
 from pixmill.ingest.arrivals import MOST_ROWS, Arrivals, Sender
+from pixmill.ingest.keeper import ArchiveKeeper
 from pixmill.record import Analysis, Cluster, Color, Failure, Item, Kept, Record
 from pixmill.store.memory import MemoryArchive
 
@@ -51,9 +52,13 @@ def counts(archive):
     )
 
 
+def keeping(archive):
+    return ArchiveKeeper(archive, originals=True)
+
+
 def test_rows_pass_in_order_and_each_tells_what_became_of_it(archive):
     rows = [image_row(archive, 1), image_row(archive, 2, 1), failed_row(3), image_row(archive, 4)]
-    passed = list(Arrivals(archive, Sender()).through(rows, "run"))
+    passed = list(Arrivals(keeping(archive), Sender()).through(rows, "run"))
     assert [item.line for item, _ in passed] == [1, 2, 3, 4]
     assert [record.arrival for _, record in passed] == ["success", "duplicate", None, "success"]
     assert passed[2][1].failure.code == "timeout"
@@ -71,7 +76,7 @@ def test_a_row_waits_for_no_later_one_when_nothing_comes(archive):
         taken.append(archive.find(md5(1)) is not None)
         yield image_row(archive, 2)
 
-    passed = list(Arrivals(archive, Sender()).through(rows(), "run"))
+    passed = list(Arrivals(keeping(archive), Sender()).through(rows(), "run"))
     assert taken == [True]
     assert [row and row[0].line for row in passed] == [1, None, 2]
 
@@ -84,13 +89,13 @@ def test_nothing_is_passed_on_before_the_archive_has_it(archive):
             drawn.append(line)
             yield failed_row(line)
 
-    stage = Arrivals(archive, Sender()).through(rows(), "run")
+    stage = Arrivals(keeping(archive), Sender()).through(rows(), "run")
     next(stage)
     assert len(archive.arrivals(1000)) == len(drawn) <= MOST_ROWS
 
 
 def test_what_comes_again_in_the_same_run_is_told_alike_and_counted_once(archive):
-    stage = Arrivals(archive, Sender())
+    stage = Arrivals(keeping(archive), Sender())
     first = list(stage.through([image_row(archive, 1), failed_row(2)], "run"))
     again = list(stage.through([image_row(archive, 1), failed_row(2)], "run"))
     other = list(stage.through([image_row(archive, 1, put=False), failed_row(2)], "other run"))
@@ -101,29 +106,35 @@ def test_what_comes_again_in_the_same_run_is_told_alike_and_counted_once(archive
 
 def test_another_file_of_the_same_md5_is_a_failure(archive):
     rows = [image_row(archive, 1), image_row(archive, 2, 1, sha256="f" * 64)]
-    _, (_, second) = Arrivals(archive, Sender()).through(rows, "run")
+    _, (_, second) = Arrivals(keeping(archive), Sender()).through(rows, "run")
     assert (second.analysis, second.failure.code) == (None, "md5_collision")
     assert counts(archive) == (1, 0, 1)
 
 
 def test_what_the_archive_dropped_meanwhile_is_a_failure_that_can_be_tried_again(archive):
-    ((_, record),) = Arrivals(archive, Sender()).through([image_row(archive, 1, put=False)], "run")
+    ((_, record),) = Arrivals(keeping(archive), Sender()).through(
+        [image_row(archive, 1, put=False)], "run"
+    )
     assert (record.analysis, record.failure.code) == (None, "internal")
     assert "has to be fetched anew" in record.failure.message
     assert counts(archive) == (0, 0, 1)
 
 
 def test_captures_are_from_their_url_or_from_who_is_named(archive):
-    list(Arrivals(archive, Sender()).through([failed_row(1)], "run"))
+    list(Arrivals(keeping(archive), Sender()).through([failed_row(1)], "run"))
     item, record = failed_row(2)
     named = (item._replace(path="in/" + "x" * 200 + ".png"), record)
-    list(Arrivals(archive, Sender("cam-7")).through([named], "run"))
+    list(Arrivals(keeping(archive), Sender("cam-7")).through([named], "run"))
     captures = {each.source: each.reference for each in archive.arrivals(10)}
     assert captures == {"http://a/1": "", "cam-7": "x" * 96 + ".png"}
 
 
 def test_a_key_of_ones_own_tells_captures_apart(archive):
-    stage = Arrivals(archive, Sender(), key=lambda _run, item: item.url.encode()[-16:].zfill(16))
+    stage = Arrivals(
+        keeping(archive),
+        Sender(),
+        key=lambda _run, item: item.url.encode()[-16:].zfill(16),
+    )
     for run in ("one", "two"):
         list(stage.through([failed_row(1)], run))
     assert counts(archive) == (0, 0, 1)
@@ -135,10 +146,10 @@ def test_an_archive_that_can_not_be_used_ends_the_run(archive):
             raise OutputError("the archive can not be used")
 
     with pytest.raises(OutputError, match="can not be used"):
-        list(Arrivals(Broken(), Sender()).through([failed_row(1)], "run"))
+        list(Arrivals(keeping(Broken()), Sender()).through([failed_row(1)], "run"))
 
 
 def test_records_are_left_as_they_were(archive):
     item, record = image_row(archive, 1)
-    ((_, passed),) = Arrivals(archive, Sender()).through([(item, record)], "run")
+    ((_, passed),) = Arrivals(keeping(archive), Sender()).through([(item, record)], "run")
     assert passed == replace(record, arrival="success")

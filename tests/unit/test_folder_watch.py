@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import pytest
 
 from pixmill.errors import InputError
 from pixmill.ingest import watch as module
-from pixmill.ingest.watch import FolderWatch
+from pixmill.ingest.watch import FolderWatch, Waits
 from pixmill.record import Failure, Item, Record
 from pixmill.store.archive import Capture
 from pixmill.store.memory import MemoryArchive
@@ -31,7 +32,7 @@ def archive():
 
 
 def watching(folder: Path, archive: MemoryArchive, patience_s: float = 0.01) -> FolderWatch:
-    return FolderWatch(folder, archive, "camera", settle_s=0.01, patience_s=patience_s)
+    return FolderWatch(folder, archive, "camera", waits=Waits(0.01, patience_s))
 
 
 def failed(item: Item, code: str) -> Record:
@@ -150,3 +151,22 @@ def test_what_is_gone_from_the_folder_is_not_remembered(tmp_path, archive):
 def test_a_folder_that_can_not_be_read_is_refused_at_the_start(tmp_path, archive):
     with pytest.raises(InputError, match=r"can not read .*nowhere: No such file"):
         watching(tmp_path / "nowhere", archive)
+
+
+def test_files_older_than_what_is_kept_are_left_alone_and_told_once(tmp_path, archive):
+    """The archive would drop them, and have them anew at each start."""
+    now = time.time()
+    for name, days in (("old", 3.1), ("older", 400), ("young", 2.9)):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (now, now - days * 86_400))
+    watch = FolderWatch(tmp_path, archive, "camera", waits=Waits(0.01), keep_days=3)
+    items = watch.items()
+    assert names(items, 1) == {"young"}
+    (tmp_path / "new").write_text("x")
+    assert names(items, 1) == {"new"}
+    assert list(watch.news) == [
+        "2 files have not changed for more than 3 days, longer than --keep: left alone"
+    ]
+    os.utime(tmp_path / "old")
+    assert names(items, 1) == {"old"}
+    assert len(watch.news) == 1

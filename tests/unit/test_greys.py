@@ -11,6 +11,7 @@ from pixmill.errors import OutputError
 from pixmill.store.archive import BlobNames, Capture, Image
 from pixmill.store.memory import MemoryArchive
 from pixmill.web.greys import Greys
+from pixmill.web.store_calls import StoreCalls
 
 ROOM = 100_000
 
@@ -63,7 +64,7 @@ def archive():
 
 async def test_it_is_read_once_and_believed_for_two_seconds(archive):
     clock = Clock()
-    greys, md5 = Greys(archive, ROOM, clock), keep(archive, 7)
+    greys, md5 = Greys(archive, StoreCalls("archive"), ROOM, clock), keep(archive, 7)
     for _ in range(3):
         assert (await greys.get(md5)).png == b"\7" * 100
         clock.now += 0.9
@@ -74,7 +75,7 @@ async def test_it_is_read_once_and_believed_for_two_seconds(archive):
 
 async def test_what_another_process_dropped_is_gone_within_two_seconds(archive):
     clock = Clock()
-    greys, md5 = Greys(archive, ROOM, clock), keep(archive, 7)
+    greys, md5 = Greys(archive, StoreCalls("archive"), ROOM, clock), keep(archive, 7)
     assert await greys.get(md5)
     archive.delete(md5)
     assert await greys.get(md5)
@@ -86,7 +87,7 @@ async def test_what_another_process_dropped_is_gone_within_two_seconds(archive):
 
 async def test_many_that_are_asked_for_are_looked_at_with_one_question(archive):
     clock = Clock()
-    greys = Greys(archive, ROOM, clock)
+    greys = Greys(archive, StoreCalls("archive"), ROOM, clock)
     md5s = [keep(archive, number) for number in range(1, 21)]
     for md5 in md5s:
         await greys.get(md5)
@@ -105,7 +106,7 @@ async def test_many_that_are_asked_for_are_looked_at_with_one_question(archive):
 async def test_who_comes_while_it_is_looked_waits_for_an_own_look(archive):
     """One that the look does not cover must neither be believed nor spin."""
     clock = Clock()
-    greys = Greys(archive, ROOM, clock)
+    greys = Greys(archive, StoreCalls("archive"), ROOM, clock)
     first, second = keep(archive, 1), keep(archive, 2)
     await greys.get(first)
     clock.now += 1
@@ -127,7 +128,7 @@ async def test_who_comes_while_it_is_looked_waits_for_an_own_look(archive):
 
 async def test_a_caller_that_leaves_takes_nobodys_look_with_it(archive):
     clock = Clock()
-    greys, md5 = Greys(archive, ROOM, clock), keep(archive, 1)
+    greys, md5 = Greys(archive, StoreCalls("archive"), ROOM, clock), keep(archive, 1)
     await greys.get(md5)
     clock.now += 3
     archive.may_answer.clear()
@@ -142,7 +143,7 @@ async def test_a_caller_that_leaves_takes_nobodys_look_with_it(archive):
 
 async def test_an_archive_that_can_not_be_used_is_told_and_asked_again(archive, monkeypatch):
     clock = Clock()
-    greys, md5 = Greys(archive, ROOM, clock), keep(archive, 1)
+    greys, md5 = Greys(archive, StoreCalls("archive"), ROOM, clock), keep(archive, 1)
     await greys.get(md5)
     clock.now += 3
 
@@ -158,7 +159,7 @@ async def test_an_archive_that_can_not_be_used_is_told_and_asked_again(archive, 
 
 async def test_the_room_is_kept_to_and_who_is_asked_for_stays(archive):
     clock = Clock()
-    greys = Greys(archive, 10_000, clock)
+    greys = Greys(archive, StoreCalls("archive"), 10_000, clock)
     md5s = [keep(archive, number) for number in range(1, 41)]
     for md5 in md5s:
         await greys.get(md5s[0])

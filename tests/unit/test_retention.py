@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -23,7 +24,8 @@ async def rounds(archive, number):
         if len(told) == number:
             enough.set()
 
-    task = asyncio.ensure_future(forget_old(archive.forget, 2, take, every_s=0))
+    forget = partial(asyncio.to_thread, archive.forget)
+    task = asyncio.ensure_future(forget_old(forget, 2, take, every_s=0))
     await enough.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

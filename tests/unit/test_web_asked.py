@@ -14,6 +14,7 @@ from pixmill.store import open_catalog
 from pixmill.web.asked import Mistakes, check_url, match_asked, match_text, number_of_colors
 from pixmill.web.errors import ApiError
 from pixmill.web.shelf import Shelf
+from pixmill.web.store_calls import StoreCalls
 
 SPACE, DISTANCE = "Invalid colour space", "Invalid max distance"
 SUMMARIZER, PALETTE = "Invalid image summariser", "Invalid palette"
@@ -43,7 +44,7 @@ PARAMETERS = [
 @pytest.fixture
 def shelf(tmp_path):
     with open_catalog(None, tmp_path) as catalog:
-        yield Shelf(catalog)
+        yield Shelf(catalog, StoreCalls("catalog"))
 
 
 async def asked(shelf, url="http://a/", **query):

@@ -19,6 +19,7 @@ from pixmill.web.auth import (
     end_session,
     set_session,
 )
+from pixmill.web.store_calls import StoreCalls
 
 
 class Clock:
@@ -41,7 +42,7 @@ def catalog(tmp_path):
 
 @pytest.fixture
 def credentials(catalog, clock):
-    return Credentials(catalog, clock)
+    return Credentials(catalog, StoreCalls("catalog"), clock)
 
 
 def basic(name, key):

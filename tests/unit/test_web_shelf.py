@@ -12,6 +12,7 @@ from pixmill.store import MUST_BE_NEW, open_catalog
 from pixmill.web import shelf as module
 from pixmill.web.errors import ApiError
 from pixmill.web.shelf import Shelf
+from pixmill.web.store_calls import StoreCalls
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def reads(catalog, monkeypatch):
 
 @pytest.fixture
 def shelf(catalog, reads):
-    return Shelf(catalog)
+    return Shelf(catalog, StoreCalls("catalog"))
 
 
 async def put(shelf, name, color="#123456", expected=None, number=1):

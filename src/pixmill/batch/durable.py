@@ -62,6 +62,8 @@ def _sentence(path: Path, error: OSError) -> str:
     if error.errno == errno.ENOENT and not path.parent.is_dir():
         return f"cannot write {path}: the folder {path.parent} does not exist"
     cause = error.strerror or str(error)
+    if error.errno in {errno.EROFS, errno.EACCES}:
+        return f"cannot write {path}: {cause}; let it be written to, or name another OUTPUT"
     return f"cannot write {path}: {cause}; what is committed is safe, running again resumes"
 
 

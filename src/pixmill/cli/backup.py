@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -102,12 +101,11 @@ def _places(settings: Settings) -> tuple[Path, Path]:
 @contextmanager
 def _work_folder(beside: Path) -> Iterator[Path]:
     """Make a folder for the copy of the database, and delete it at the end."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix=".backup-", dir=beside)
-    except OSError as error:
-        raise OutputError(f"{beside} can not be written: {error.strerror or error}") from error
-    with folder as name:
-        yield Path(name)
+    from pixmill.store.backup import explained  # noqa: PLC0415  help needs none of it
+    from pixmill.store.work_folder import work_folder  # noqa: PLC0415
+
+    with explained(f"{beside} can not be written"), work_folder(beside, ".backup-") as folder:
+        yield folder
 
 
 @contextmanager

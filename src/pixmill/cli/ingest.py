@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,17 @@ from pixmill.cli import flags as f
 from pixmill.cli.ending import EXIT_INTERRUPTED, EXIT_SOME_FAILED, ended_by_errors
 from pixmill.cli.order import Ingest, Order
 from pixmill.cli.tables import carry_out
-from pixmill.errors import UsageError
+from pixmill.errors import OutputError, UsageError
 from pixmill.settings import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixmill.ingest.keeper import ArchiveKeeper
     from pixmill.settings import Settings
     from pixmill.store import Archive
+
+_LEFT_OVER = "if files are left that no row names, `pixmill doctor --store --mend` deletes them"
 
 
 def ingest(
@@ -83,12 +89,12 @@ def ingest(
 
         where = (settings.archive, settings.catalog, settings.blobs, settings.data)
         columns = tuple(name.strip() for name in keep_columns.split(",") if name.strip())
-        with open_archive(*where) as opened:
+        with open_archive(*where) as opened, _keeping(opened, settings) as keeper:
             order = Order(
                 inputs=tuple(inputs or ()),
                 output=output,
                 product="arrival",
-                ingest=_ingest(opened, settings, source),
+                ingest=_ingest(opened, keeper, settings, source),
                 n=n,
                 header=header,
                 keep_columns=columns,
@@ -102,7 +108,7 @@ def ingest(
             if watch is not None:
                 from pixmill.cli.ingest_watch import watch_folder  # noqa: PLC0415
 
-                watch_folder(order, settings, opened, watch, source)
+                watch_folder(order, settings, keeper, watch, source)
                 return
             if settings.cache is None:
                 settings = settings.model_copy(update={"cache": settings.data / "cache"})
@@ -115,13 +121,28 @@ def ingest(
         raise SystemExit(EXIT_SOME_FAILED)
 
 
-def _ingest(archive: Archive, settings: Settings, source: str | None) -> Ingest:
-    from pixmill.ingest.arrivals import Arrivals, Sender  # noqa: PLC0415
+@contextmanager
+def _keeping(archive: Archive, settings: Settings) -> Iterator[ArchiveKeeper]:
+    """Give a keeper for a run; files that it has put and no row can name are deleted at the end."""
     from pixmill.ingest.keeper import ArchiveKeeper  # noqa: PLC0415
 
+    keeper = ArchiveKeeper(archive, originals=settings.originals)
+    try:
+        yield keeper
+    except OutputError as error:
+        raise OutputError(f"{error}; {_LEFT_OVER}") from error
+    finally:
+        keeper.drop_all()
+
+
+def _ingest(
+    archive: Archive, keeper: ArchiveKeeper, settings: Settings, source: str | None
+) -> Ingest:
+    from pixmill.ingest.arrivals import Arrivals, Sender  # noqa: PLC0415
+
     return Ingest(
-        keeper=ArchiveKeeper(archive, originals=settings.originals),
-        stage=Arrivals(archive, Sender(source)),
+        keeper=keeper,
+        stage=Arrivals(keeper, Sender(source)),
         spool=archive.blobs.spool,
         identity={"originals": settings.originals, "source": source, "archive": archive.id},
     )

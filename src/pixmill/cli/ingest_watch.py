@@ -19,26 +19,27 @@ from pixmill.ingest.watched import WatchedArrivals
 
 if TYPE_CHECKING:
     from pixmill.cli.order import Order
+    from pixmill.ingest.keeper import ArchiveKeeper
     from pixmill.settings import Settings
-    from pixmill.store import Archive
 
 
 def watch_folder(
-    order: Order, settings: Settings, archive: Archive, folder: Path, source: str | None
+    order: Order, settings: Settings, keeper: ArchiveKeeper, folder: Path, source: str | None
 ) -> None:
     """Take files in until the first SIGINT or SIGTERM. Raises InputError for no folder.
 
     Rows go to standard output where the order says so. Watchers of one folder agree on its name:
     the `source`, or else its absolute path.
     """
-    watch = FolderWatch(folder, archive, source or str(folder.resolve()))
+    name = source or str(folder.resolve())
+    watch = FolderWatch(folder, keeper.archive, name, keep_days=settings.keep)
     voice = open_voice(settings.log_format)
 
     def say(text: str) -> None:
         voice.say("note", text)
 
     stage = WatchedArrivals(
-        watch, Arrivals(archive, Sender(source), watch.key), archive, say, settings.keep
+        watch, Arrivals(keeper, Sender(source), watch.key), keeper.archive, say, settings.keep
     )
     job = Job(
         source=watch,

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Literal
 
-    from pixmill.store.archive import Archive, Outcome
+    from pixmill.ingest.keeper import ArchiveKeeper
+    from pixmill.store.archive import Outcome
 
 Row = tuple[Item, Record]
 
@@ -53,11 +54,11 @@ class Arrivals:
 
     def __init__(
         self,
-        archive: Archive,
+        keeper: ArchiveKeeper,
         sender: Sender,
         key: Callable[[str, Item], bytes] = lambda run, item: capture_key(run, item.line),
     ) -> None:
-        self._archive = archive
+        self._archive, self._keeper = keeper.archive, keeper
         self._sender = sender
         self._key = key
 
@@ -76,10 +77,18 @@ class Arrivals:
                 yield None
         yield from self._landed(waiting, run)
 
+    def drop(self, record: Record) -> None:
+        """Drop what was kept of a record that is not to go into the archive."""
+        if record.kept is not None:
+            self._keeper.drop(record.kept)
+
     def _landed(self, rows: list[Row], run: str) -> Iterator[Row]:
         if not rows:
             return
         captures = [self._capture(item, record, run) for item, record in rows]
+        for _, record in rows:
+            if record.kept is not None:
+                self._keeper.hand_over(record.kept)
         outcomes = self._archive.add(captures)
         absent = [place for place, outcome in enumerate(outcomes) if outcome.result == "absent"]
         if absent:

@@ -10,14 +10,14 @@ from pixmill.errors import OutputError
 from pixmill.store.opening import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
 EVERY_S = 3600.0
 
 
 async def forget_old(
-    forget: Callable[[datetime], int],
+    forget: Callable[[datetime], Awaitable[int]],
     keep_days: float,
     told: Callable[[int | OutputError], None],
     every_s: float = EVERY_S,
@@ -29,7 +29,7 @@ async def forget_old(
     while True:
         try:
             before = utc_now() - timedelta(days=keep_days)
-            told(await asyncio.to_thread(forget, before))
+            told(await forget(before))
         except OutputError as error:  # the next hour may be better
             told(error)
         await asyncio.sleep(every_s)

@@ -13,6 +13,7 @@ NAS. It is never written to. Hidden files, links, and files named as on their wa
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import stat
@@ -33,9 +34,8 @@ if TYPE_CHECKING:
     from pixmill.record import Record
     from pixmill.store.archive import Archive
 
-SETTLE_S = 1.0  # unchanged for so long, a file is taken in
-PATIENCE_S = 30.0  # and for so long, one that does not decode is a failure
 _LOOK_EVERY_S = 0.5
+_DAY_NS = 86_400 * 10**9
 _REST = 4  # a look that takes long is followed by a rest of so many times that
 _MOST_AT_WORK = 128
 _ASKED_AT_ONCE = 32
@@ -50,6 +50,16 @@ class Version(NamedTuple):
     changed_ns: int
 
 
+class Waits(NamedTuple):
+    """How long a file is unchanged before it is taken in, and before it is a failure if broken."""
+
+    settle_s: float = 1.0
+    broken_s: float = 30.0
+
+
+WAITS = Waits()
+
+
 class _Waiting(NamedTuple):
     """A file that is not at work: `since` when it is as it is, and whether it did not decode."""
 
@@ -62,8 +72,10 @@ class FolderWatch:
     """The files of a folder and those below it, as a source of items that ends with `stop`.
 
     `name` is what the folder is called in keys of captures: watchers of one folder have to agree on
-    it. One thread draws the items, another calls the other methods. Raises InputError if the folder
-    can not be read at the start; what happens to it later is told by `news`, and it is tried again.
+    it. Files that have not changed for `keep_days` are left alone, since the archive drops what is
+    as old, and would have it anew at each start. One thread draws the items, another calls the
+    other methods. Raises InputError if the folder can not be read at the start; what happens to it
+    later is told by `news`, and it is tried again.
     """
 
     resumable = False
@@ -75,15 +87,16 @@ class FolderWatch:
         archive: Archive,
         name: str,
         *,
-        settle_s: float = SETTLE_S,
-        patience_s: float = PATIENCE_S,
+        waits: Waits = WAITS,
+        keep_days: float | None = None,
     ) -> None:
         self.name = None
         self.news: deque[str] = deque()
         self._folder = os.path.realpath(folder)
         self._archive = archive
         self._known_as = name
-        self._settle_s, self._patience_s = settle_s, patience_s
+        self._waits = waits
+        self._keep_days = keep_days
         self._waiting: dict[str, _Waiting] = {}
         self._done: set[bytes] = set()
         self._at_work: dict[str, bool] = {}  # by path: whether it was put off before
@@ -202,7 +215,7 @@ class FolderWatch:
 
     def _look(self) -> list[tuple[str, Version]]:
         """Look at all files; give those that are complete and not known to be in the archive."""
-        ready, now = [], time.monotonic()
+        ready, now, oldest_ns, old = [], time.monotonic(), self._oldest_ns(), 0
         there: set[str] = set()
         with self._changed:
             stale = set(self._done)
@@ -211,6 +224,10 @@ class FolderWatch:
             stale.discard(key)
             with self._changed:
                 if key in self._done or path in self._at_work:
+                    continue
+                if version.changed_ns < oldest_ns:
+                    self._done.add(key)
+                    old += 1
                     continue
                 there.add(path)
                 waiting = self._waiting.get(path)
@@ -222,10 +239,21 @@ class FolderWatch:
             self._done -= stale  # files that are gone need not be remembered
             for path in self._waiting.keys() - there:
                 del self._waiting[path]
+        if old:
+            self.news.append(
+                f"{old} file{'s have' if old > 1 else ' has'} not changed for more than "
+                f"{self._keep_days:g} days, longer than --keep: left alone"
+            )
         return ready
 
+    def _oldest_ns(self) -> float:
+        """Return the time of change of the oldest files that are taken in."""
+        if self._keep_days is None:
+            return -math.inf
+        return time.time_ns() - self._keep_days * _DAY_NS
+
     def _wait_s(self, waiting: _Waiting) -> float:
-        return self._patience_s if waiting.put_off else self._settle_s
+        return self._waits.broken_s if waiting.put_off else self._waits.settle_s
 
     def _files(self) -> Iterator[tuple[str, Version]]:
         trouble = ""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from pixmill.errors import OutputError
 from pixmill.ingest.retention import EVERY_S
 from pixmill.store.opening import utc_now
 
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
 
     from pixmill.ingest.arrivals import Arrivals, Row
     from pixmill.ingest.watch import FolderWatch
-    from pixmill.record import Record
     from pixmill.store.archive import Archive
 
 
@@ -55,15 +52,7 @@ class WatchedArrivals:
             if row is None or self._watch.stands(*row):
                 yield row
             else:
-                self._drop_blobs(row[1])
-
-    def _drop_blobs(self, record: Record) -> None:
-        """Delete what was kept of a file that had changed when it was read."""
-        kept = record.kept
-        for name in (kept.original, kept.grey) if kept else ():
-            if name is not None:
-                with suppress(OutputError):
-                    self._archive.blobs.delete(name)
+                self._arrivals.drop(row[1])  # the file had changed when it was read
 
     def _forget(self) -> None:
         if self._keep_days is not None and time.monotonic() >= self._forget_at:

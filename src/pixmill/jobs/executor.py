@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LEASE_S = 30.0
 _RENEWALS = 3  # in the time of a lease
 _LOOK_EVERY_S = 1.0  # for jobs that other processes were given
+_HAND_BACK_S = 10.0
 _PAUSE_S = 5.0  # where catalog or disk can not be used
 _DEFECT = "the job failed by a defect of pixmill, which the service's log tells of"
 
@@ -129,15 +130,19 @@ class Executor:
             self._changed.notify_all()
 
     def stop(self, patience_s: float) -> None:
-        """Begin no job any more; what is not done after `patience_s` seconds is handed back."""
+        """Begin no job any more; what is not done after `patience_s` seconds is handed back.
+
+        What hangs even then, in a database that does not answer, is left to its lease's end.
+        """
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._holds, patience_s)
             for hold in self._holds:
                 hold.hand_back()
+        until = time.monotonic() + _HAND_BACK_S
         for thread in (*self._threads, self._renewer):
-            thread.join()
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _work(self) -> None:
         while not self._stopped:

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pixmill.errors import RunError, UsageError
+from pixmill.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from pixmill.pool.plan import Plan
@@ -98,5 +98,5 @@ def _spill(task: Task, data: memoryview) -> None:
             file.flush()
             task.descriptor = os.dup(file.fileno())
     except OSError as error:
-        raise RunError(f"can not write a temporary file: {error}") from error
+        raise OutputError(f"can not write a temporary file: {error}") from error
     task.data = None

@@ -126,6 +126,13 @@ class Cursor(NamedTuple):
     md5: str
 
 
+class Span(NamedTuple):
+    """A time from `start` to before `end`."""
+
+    start: datetime
+    end: datetime
+
+
 class Archive(Protocol):
     """All images, until `close` or the end of a `with` block."""
 
@@ -136,8 +143,8 @@ class Archive(Protocol):
     def add(self, captures: Sequence[Capture]) -> list[Outcome]:
         """Take captures, and tell what became of each, in their order.
 
-        On SQL all of them or none, their counts too. The blobs of what turns out to be no new image
-        are deleted, unless they are those that the image has.
+        On SQL all of them or none, their counts too. A duplicate gives its original to an image
+        that has none. Blobs that came and are not those of the image then are deleted.
         """
 
     def seen(self, keys: Iterable[bytes]) -> set[bytes]:
@@ -157,9 +164,14 @@ class Archive(Protocol):
         """List images, the newest first."""
 
     def arrivals(
-        self, limit: int, *, md5: str | None = None, code: str | None = None
+        self,
+        limit: int,
+        *,
+        md5: str | None = None,
+        code: str | None = None,
+        span: Span | None = None,
     ) -> list[Arrival]:
-        """List captures of an image, or those with an error code; the newest first."""
+        """List captures of an image, or those with an error code, of a span; the newest first."""
 
     def minutes(self, start: datetime, end: datetime) -> list[Minute]:
         """List the minutes from `start` to before `end` in which anything came, oldest first."""
@@ -187,6 +199,11 @@ class Archive(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+def unnamed(image: Image, blobs: Mapping[str, BlobNames]) -> set[str | None]:
+    """Give the blobs of an image that came which are not those that it has, told by MD5."""
+    return set(image.blobs or ()) - set(blobs.get(image.md5) or ())
 
 
 def clean_text(text: str, most_chars: int) -> str:

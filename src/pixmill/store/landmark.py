@@ -40,7 +40,8 @@ def claim(folder: Path, archive_id: str, may_be_new: Callable[[], bool]) -> None
             found = _mark(folder, archive_id)
     except OSError as error:
         raise OutputError(
-            f"the folder of images {folder} can not be used: {error.strerror or error}"
+            f"the folder of images {folder} can not be used: {error.strerror or error}; mend the "
+            "cause, or let PIXMILL_BLOBS or --blobs name a place that can be written"
         ) from error
     if found != archive_id:
         raise OutputError(

@@ -25,9 +25,11 @@ from pixmill.store.archive import (
     Image,
     Minute,
     Outcome,
+    Span,
     StoredImage,
     clean_text,
     minute_of,
+    unnamed,
     whole_ms,
 )
 from pixmill.store.blobs import BlobInfo, check_blob_name
@@ -153,8 +155,9 @@ class MemoryArchive:
             return Outcome("fail", MD5_COLLISION)
         if row is not None:
             arrived_at = max(now, row.stored.arrived_at)
+            stood = _completed(row.stored.image, image)
             self._images[image.md5] = row._replace(
-                stored=row.stored._replace(arrived_at=arrived_at)
+                stored=row.stored._replace(image=stood, arrived_at=arrived_at)
             )
             return Outcome("duplicate")
         if image.blobs is None or self.blobs.open(image.blobs.grey) is None:
@@ -184,14 +187,13 @@ class MemoryArchive:
         )
 
     def _drop_loser(self, image: Image | None) -> None:
-        """Delete the blobs of what is no new image, unless they are those that the image has."""
-        if image is None or image.blobs is None:
-            return
-        row = self._images.get(image.md5)
-        if row is None or row.stored.image.blobs != image.blobs:
-            self._drop_blobs(image.blobs)
+        """Delete the blobs that came and are not those that the image has."""
+        row = self._images.get(image.md5) if image else None
+        if image is not None:
+            has = {image.md5: row.stored.image.blobs} if row and row.stored.image.blobs else {}
+            self._drop_blobs(unnamed(image, has))
 
-    def _drop_blobs(self, names: BlobNames | None) -> None:
+    def _drop_blobs(self, names: Iterable[str | None] | None) -> None:
         for name in names or ():
             if name is not None:
                 self.blobs.delete(name)
@@ -224,13 +226,22 @@ class MemoryArchive:
         return stored[:limit]
 
     def arrivals(
-        self, limit: int, *, md5: str | None = None, code: str | None = None
+        self,
+        limit: int,
+        *,
+        md5: str | None = None,
+        code: str | None = None,
+        span: Span | None = None,
     ) -> list[Arrival]:
-        """List captures of an image, or those with an error code; the newest first."""
+        """List captures of an image, or those with an error code, of a span; the newest first."""
         with self._lock:
             newest = list(reversed(self._arrivals.values()))
         fitting = [
-            each for each in newest if md5 in {None, each.md5} and code in {None, each.outcome.code}
+            each
+            for each in newest
+            if md5 in {None, each.md5}
+            and code in {None, each.outcome.code}
+            and (span is None or span.start <= each.arrived_at < span.end)
         ]
         return fitting[:limit]
 
@@ -278,3 +289,10 @@ class MemoryArchive:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _completed(stood: Image, came: Image) -> Image:
+    """Give an image the original of one that came, where it has none."""
+    if came.blobs is None or stood.blobs is None or stood.blobs.original is not None:
+        return stood
+    return replace(stood, blobs=stood.blobs._replace(original=came.blobs.original))

@@ -91,7 +91,7 @@ def open_archive(  # noqa: PLR0913  the four places are settings
             from pixmill.store.mongo.archive import open_mongo  # noqa: PLC0415
 
             return open_mongo(url, (blobs or data / _BLOBS) / "tmp", clock)
-    place = _locate(url or catalog_url, data)
+    place = _locate(url, data, "archive") if url else _locate(catalog_url, data)
     with _explained_imports():
         from pixmill.store.local import LocalBlobs  # noqa: PLC0415
         from pixmill.store.sql.catalog import open_archive_at  # noqa: PLC0415
@@ -116,7 +116,9 @@ def embedded_store(
     path = _locate(catalog_url, data).path
     if archive_url is not None and archive_url.startswith(_MONGO_SCHEMES):
         return None
-    if path is None or (archive_url is not None and _locate(archive_url, data).path != path):
+    if path is None or (
+        archive_url is not None and _locate(archive_url, data, "archive").path != path
+    ):
         return None
     return path, blobs or data / _BLOBS
 
@@ -152,7 +154,7 @@ def catalog_stands(url: str | None, data: Path) -> bool:
         return True
 
 
-def _locate(url: str | None, data: Path) -> Place:
+def _locate(url: str | None, data: Path, what: str = "catalog") -> Place:
     if url is None:
         return Place((data / _FILE).absolute(), embedded=True)
     if url.startswith(_SERVER_SCHEMES):
@@ -161,12 +163,11 @@ def _locate(url: str | None, data: Path) -> Place:
     if not url.startswith(_SCHEME):
         # No more than the scheme is told: a URL may hold a password.
         shown = f"{scheme[:40]!a}" if colon else "a text without a scheme"
-        raise UsageError(
-            f"the catalog's URL begins with {_SCHEME} or postgresql://, not with {shown}"
-        )
+        others = " or postgresql://" if what == "catalog" else ", postgresql:// or mongodb://"
+        raise UsageError(f"the {what}'s URL begins with {_SCHEME}{others}, not with {shown}")
     name = unquote(url.removeprefix(_SCHEME), errors="surrogateescape")
     if name in {"", ":memory:"} or "?" in url or "\0" in name:
-        raise UsageError(f"the catalog's URL names a file: {_SCHEME}/folder/{_FILE}")
+        raise UsageError(f"the {what}'s URL names a file: {_SCHEME}/folder/{_FILE}")
     path = Path(name).absolute()
     return Place(path, embedded=path.parent == data.absolute())
 

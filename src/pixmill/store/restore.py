@@ -11,9 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
-import tempfile
 from contextlib import closing
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from pixmill.errors import InputError, UsageError
@@ -33,8 +31,11 @@ from pixmill.store.local import LocalBlobs
 from pixmill.store.opening import open_archive, sqlite_url
 from pixmill.store.orphans import mend, rows_without_files
 from pixmill.store.plain_tar import Entry, PlainTar
+from pixmill.store.work_folder import work_folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pixmill.store.archive import Archive
 
 _MANIFEST_BYTES = 2**16
@@ -50,8 +51,8 @@ def restore(source: BinaryIO, database: Path, blobs: Path) -> Summary:
     _refuse_standing(database)
     with explained(f"the backup can not be restored to {database.parent}"):
         database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".restore-", dir=database.parent) as name:
-            copy = Path(name, DATABASE)
+        with work_folder(database.parent, ".restore-") as work:
+            copy = work / DATABASE
             try:
                 summary = _take_all(PlainTar(source), copy, blobs)
             except ValueError as error:  # of a row that somebody altered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +25,7 @@ from pixmill.web.auth import Credentials
 from pixmill.web.bodies import MULTIPART_BYTES, BodyLimits
 from pixmill.web.depot import Depot
 from pixmill.web.engine import Engine
-from pixmill.web.errors import ApiError, error_response, overloaded
+from pixmill.web.errors import ApiError, error_response, no_room, overloaded
 from pixmill.web.gate import Gate
 from pixmill.web.heads import HeadAsGet
 from pixmill.web.openapi import describe
@@ -50,6 +51,7 @@ from pixmill.web.routes import (
 from pixmill.web.services import Services
 from pixmill.web.shelf import Shelf
 from pixmill.web.signatures import Signatures
+from pixmill.web.store_calls import StoreCalls
 from pixmill.web.words import refusal_of
 
 if TYPE_CHECKING:
@@ -83,7 +85,8 @@ def create_app(
     settings: Settings, catalog: Catalog, archive: Archive, log: Log, metrics: Metrics
 ) -> FastAPI:
     """Make the app; its pool and fetcher live from startup to shutdown."""
-    credentials, quotas = Credentials(catalog), Quotas(settings)
+    ask_catalog, ask_archive = StoreCalls("catalog"), StoreCalls("archive")
+    credentials, quotas = Credentials(catalog, ask_catalog), Quotas(settings)
     upload_bytes = settings.max_bytes + MULTIPART_BYTES
     limits = BodyLimits(
         by_path=dict.fromkeys(_UPLOADS, upload_bytes), by_prefix={"/palettes/": _PALETTE_BYTES}
@@ -93,13 +96,14 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             engine = await stack.enter_async_context(Engine.open(settings, metrics))
-            depot = Depot(archive, engine, settings)
+            depot = Depot(archive, ask_archive, engine, settings)
             results = open_results(settings.blobs, settings.data)
             loop = asyncio.get_running_loop()
             rendering = Rendering(engine, depot.originals, results.spool, loop)
             jobs = _jobs_at_work(settings, catalog, rendering, results, log)
             at_work = await stack.enter_async_context(jobs)
             app.state.services = Services(
+                ask_catalog=ask_catalog,
                 catalog=catalog,
                 catalog_stands=partial(catalog_stands, settings.catalog, settings.data),
                 credentials=credentials,
@@ -112,13 +116,13 @@ def create_app(
                 quotas=quotas,
                 renders=Renders(settings, metrics, engine, depot.originals, rendering),
                 results=results,
-                shelf=Shelf(catalog),
+                shelf=Shelf(catalog, ask_catalog),
             )
-            if settings.keep is None:
-                yield
-                return
-            async with _forgetting(archive.forget, settings.keep, "images", log):
-                yield
+            if settings.keep is not None:
+                await stack.enter_async_context(
+                    _forgetting(archive.forget, settings.keep, "images", log)
+                )
+            yield
 
     app = FastAPI(
         docs_url=None,
@@ -132,7 +136,7 @@ def create_app(
             Middleware(
                 Gate,
                 credentials=credentials,
-                signatures=Signatures(catalog),
+                signatures=Signatures(catalog, ask_catalog),
                 quotas=quotas,
                 public_read=settings.public_read,
             ),
@@ -191,7 +195,8 @@ async def _forgetting(
         elif result:
             log.info("retention", of=what, number=result)
 
-    task = asyncio.ensure_future(forget_old(forget, keep_days, told))
+    ask = StoreCalls(what, threads=1, patience_s=None)
+    task = asyncio.ensure_future(forget_old(lambda before: ask(forget, before), keep_days, told))
     try:
         yield
     finally:
@@ -208,6 +213,9 @@ async def _answer_item_error(_: Request, error: Any) -> Response:
 
 async def _answer_output_error(_: Request, error: Any) -> Response:
     """Answer where this machine lacks room or its catalog, and let the log say why."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}:
+        raise no_room(retry_after_s=_RETRY_AFTER_S) from error
     sentence = "The service can not store anything just now"
     raise overloaded(sentence, retry_after_s=_RETRY_AFTER_S) from error
 

@@ -9,7 +9,6 @@ one ends that much later.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hashlib
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from pixmill.store import Catalog, Key
+    from pixmill.web.store_calls import StoreCalls
 
 COOKIE = "pixmill_session"
 SESSION_S = 7 * 86_400.0
@@ -54,8 +54,11 @@ def csrf_token(secret: str) -> str:
 class Credentials:
     """Finds callers in the catalog; for one event loop. `clock` tells seconds from any start."""
 
-    def __init__(self, catalog: Catalog, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, catalog: Catalog, ask: StoreCalls, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._catalog = catalog
+        self._ask = ask
         self._clock = clock
         self._believed: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
 
@@ -63,7 +66,7 @@ class Credentials:
         """Find who asks, by the Authorization header if there is one, else by the cookie.
 
         None where neither tells of a live key. Raises OutputError where the catalog can not be
-        asked.
+        asked, ApiError 503 where it does not answer.
         """
         if authorization is not None:
             return await self._remembered("key", authorization, self._by_header)
@@ -76,7 +79,7 @@ class Credentials:
         self._believed.clear()
 
     async def _remembered(
-        self, kind: str, text: str, ask: Callable[[str], Caller | None]
+        self, kind: str, text: str, find: Callable[[str], Caller | None]
     ) -> Caller | None:
         if len(text) > _MOST_CHARS:
             return None
@@ -85,7 +88,7 @@ class Credentials:
         until, caller = self._believed.get(place, (0.0, None))
         if caller is not None and self._clock() < until:
             return caller
-        caller = await asyncio.to_thread(ask, text)
+        caller = await self._ask(find, text)
         self._believed.pop(place, None)
         if caller is not None:
             self._believed[place] = (self._clock() + BELIEVED_S, caller)

@@ -6,7 +6,6 @@ An image that could not be had is a capture too, with its code.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from pixmill.store.archive import Image, Outcome
     from pixmill.web.engine import Engine
     from pixmill.web.greys import Grey
+    from pixmill.web.store_calls import StoreCalls
     from pixmill.web.uploads import Upload
 
 ARCHIVE_COLORS = 5
@@ -53,19 +53,24 @@ class Taken(NamedTuple):
 
 
 class Depot:
-    """For the tasks of one event loop; raises OutputError where the archive can not be used."""
+    """For the tasks of one event loop; `ask` is how the archive and its blobs are asked.
+
+    Raises OutputError where the archive can not be used, ApiError 503 where it does not answer.
+    """
 
     def __init__(
         self,
         archive: Archive,
+        ask: StoreCalls,
         engine: Engine,
         settings: Settings,
     ) -> None:
         self.archive = archive
+        self.ask = ask
         self._engine = engine
         self._keeper = ArchiveKeeper(archive, originals=settings.originals)
-        self._greys = Greys(archive, settings.answers_bytes // 2)
-        self.originals = Originals(archive, engine.new_writer)
+        self._greys = Greys(archive, ask, settings.answers_bytes // 2)
+        self.originals = Originals(archive, ask, engine.new_writer)
 
     async def take_upload(self, request: Request, sender_of: Callable[[Upload], Sender]) -> Taken:
         """Take the image that a request carries; `sender_of` may refuse what came with it.
@@ -94,7 +99,7 @@ class Depot:
         try:
             yield
         except ItemError as error:
-            await asyncio.to_thread(self.archive.add, [_capture(sender, code=error.code)])
+            await self.ask(self.archive.add, [_capture(sender, code=error.code)])
             raise
 
     @asynccontextmanager
@@ -105,16 +110,17 @@ class Depot:
         except ApiError as error:
             if error.code == TooManyBytes.code:
                 failed = _capture(Sender(UPLOADED), code=error.code)
-                await asyncio.to_thread(self.archive.add, [failed])
+                await self.ask(self.archive.add, [failed])
             raise
 
     async def _store(self, body: Body, digest: bytes, timed: Timed, sender: Sender) -> Taken:
         # One call for all of it, so that a client that leaves now leaves nothing half done.
-        return await asyncio.to_thread(self._keep_and_add, body.view(), digest.hex(), timed, sender)
+        return await self.ask(self._keep_and_add, body.view(), digest.hex(), timed, sender)
 
     def _keep_and_add(self, file: memoryview, sha256: str, timed: Timed, sender: Sender) -> Taken:
         analysis = unpack(timed.packed)
         kept = self._keeper.keep(file, sha256, analysis, timed.grey or b"")
+        self._keeper.hand_over(kept)
         image = image_of(analysis, kept)
         (outcome,) = self.archive.add([_capture(sender, image=image)])
         return _taken(image.md5, outcome)
@@ -127,7 +133,7 @@ class Depot:
         """Drop an image and its files; False where there is none."""
         self._greys.forget(md5)
         self.originals.forget(md5)
-        return await asyncio.to_thread(self.archive.delete, md5)
+        return await self.ask(self.archive.delete, md5)
 
 
 def _taken(md5: str, outcome: Outcome) -> Taken:

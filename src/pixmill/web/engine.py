@@ -16,7 +16,7 @@ from pixmill.analysis.rendering import Made, RenderTask
 from pixmill.analysis.work import Answer, Order, work
 from pixmill.batch.memory import most_workers, plan_memory
 from pixmill.batch.once import Once
-from pixmill.errors import ItemError, RunError, UsageError
+from pixmill.errors import ItemError, OutputError, RunError, UsageError
 from pixmill.fetch.client import Fetcher
 from pixmill.fetch.options import FetchOptions, user_agent
 from pixmill.fetch.sources import parse_pattern
@@ -27,7 +27,7 @@ from pixmill.imaging.probe import Limits, check, probe
 from pixmill.pool import Pool
 from pixmill.web.admission import Admission
 from pixmill.web.answers import Answers
-from pixmill.web.errors import overloaded, too_many_requests
+from pixmill.web.errors import no_room, overloaded, too_many_requests
 from pixmill.web.presence import while_there
 from pixmill.web.services import key_of
 from pixmill.web.uploads import Upload, read_upload
@@ -268,6 +268,8 @@ class Engine:
         except TimeoutError as error:
             sentence = "The image had to wait too long for its turn"
             raise overloaded(sentence, retry_after_s=_RETRY_AFTER_S) from error
+        except OutputError as error:  # for what it makes, or for the image on its way to it
+            raise no_room(retry_after_s=_RETRY_AFTER_S) from error
         except RunError as error:  # the pool is broken, or is closed while the service ends
             sentence = "No image can be analyzed just now"
             raise overloaded(sentence, retry_after_s=_RETRY_AFTER_S) from error

@@ -70,6 +70,12 @@ def overloaded(sentence: str, *, retry_after_s: int) -> ApiError:
     return ApiError(503, "overloaded", sentence, headers={"Retry-After": str(retry_after_s)})
 
 
+def no_room(*, retry_after_s: int) -> ApiError:
+    """Refuse for now what would need room on a disk that is full."""
+    sentence = "The service has no room to store anything just now"
+    return overloaded(sentence, retry_after_s=retry_after_s)
+
+
 def too_many_requests(sentence: str, *, retry_after_s: int) -> ApiError:
     """Refuse who asks for more than is his share, or than there is room for."""
     headers = {"Retry-After": str(retry_after_s)}

@@ -5,7 +5,6 @@ Source: RFC 9110, sections 13 (conditions) and 14 (ranges).
 
 from __future__ import annotations
 
-import asyncio
 import re
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from pixmill.store.blobs import Blob
+    from pixmill.web.store_calls import StoreCalls
 
 _PIECE_BYTES = 256 * 1024
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -51,8 +51,11 @@ def has_tag(request: Request, tag: str) -> bool | None:
     return tags.strip() == "*" or f'"{tag}"' in re.findall(r'"[^"]*"', tags)
 
 
-def file_answer(request: Request, blob: Blob, facts: Facts) -> Response:
-    """Answer with a file, or the part of it that is asked for; closes the blob in any case."""
+def file_answer(request: Request, blob: Blob, facts: Facts, ask: StoreCalls) -> Response:
+    """Answer with a file, or the part of it that is asked for; closes the blob in any case.
+
+    It is read by `ask`.
+    """
     try:
         first, length = _asked_range(request, facts, blob.size)
     except ApiError:
@@ -71,23 +74,25 @@ def file_answer(request: Request, blob: Blob, facts: Facts) -> Response:
     if request.method == "HEAD":
         blob.close()
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(_pieces(blob, first, length), status, headers)
+    return StreamingResponse(_pieces(blob, first, length, ask), status, headers)
 
 
-def whole_file(request: Request, blob: Blob, headers: Mapping[str, str]) -> Response:
-    """Answer with a whole file; closes the blob in any case."""
+def whole_file(
+    request: Request, blob: Blob, headers: Mapping[str, str], ask: StoreCalls
+) -> Response:
+    """Answer with a whole file, read by `ask`; closes the blob in any case."""
     told = {**headers, "Content-Length": str(blob.size)}
     if request.method == "HEAD":
         blob.close()
         return Response(headers=told)
-    return StreamingResponse(_pieces(blob, 0, blob.size), headers=told)
+    return StreamingResponse(_pieces(blob, 0, blob.size, ask), headers=told)
 
 
-async def _pieces(blob: Blob, first: int, length: int) -> AsyncIterator[bytes]:
+async def _pieces(blob: Blob, first: int, length: int, ask: StoreCalls) -> AsyncIterator[bytes]:
     with blob:
         for offset in range(first, first + length, _PIECE_BYTES):
             size = min(_PIECE_BYTES, first + length - offset)
-            yield await asyncio.to_thread(blob.read, offset, size)
+            yield await ask(blob.read, offset, size)
 
 
 def _validators(facts: Facts) -> dict[str, str]:

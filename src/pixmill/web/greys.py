@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pixmill.store import Archive
+    from pixmill.web.store_calls import StoreCalls
 
 _BELIEVED_S = 2.0
 _LOOKED_AT_ONCE = 500
@@ -47,9 +48,14 @@ class Greys:
     """For the tasks of one event loop; raises OutputError where the archive can not be used."""
 
     def __init__(
-        self, archive: Archive, most_bytes: int, clock: Callable[[], float] = time.monotonic
+        self,
+        archive: Archive,
+        ask: StoreCalls,
+        most_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._archive = archive
+        self._ask = ask
         self._clock = clock
         self._greys: OrderedDict[str, _Known] = OrderedDict()  # by how long they are believed
         self._most_bytes, self._bytes = most_bytes, 0
@@ -65,7 +71,7 @@ class Greys:
             if self._clock() < known.believed_until:
                 return known.grey
             await self._look(md5)
-        grey = await asyncio.to_thread(self._read_grey, md5)
+        grey = await self._ask(self._read_grey, md5)
         if grey is not None:
             self._remember(md5, grey)
         return grey
@@ -85,7 +91,7 @@ class Greys:
 
     async def _look_at(self, asked: dict[str, _Known]) -> None:
         try:
-            standing = await asyncio.to_thread(self._archive.known, asked)
+            standing = await self._ask(self._archive.known, asked)
         finally:
             self._looking = None
         until = self._clock() + _BELIEVED_S

@@ -5,7 +5,6 @@ Owns how long it is believed that an image stands: it may be dropped by another 
 
 from __future__ import annotations
 
-import asyncio
 import mmap
 import time
 from collections import OrderedDict
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from pixmill.imaging.header import Header
     from pixmill.store import Archive
     from pixmill.store.blobs import Blob
+    from pixmill.web.store_calls import StoreCalls
 
 _BELIEVED_S = 2.0
 _MOST_KNOWN = 4096
@@ -70,10 +70,12 @@ class Originals:
     def __init__(
         self,
         archive: Archive,
+        ask: StoreCalls,
         new_writer: Callable[[], BodyWriter],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._archive = archive
+        self._ask = ask
         self._new_writer = new_writer
         self._clock = clock
         self._known: OrderedDict[str, Original] = OrderedDict()
@@ -87,7 +89,7 @@ class Originals:
         if known is not None and self._clock() < known.believed_until:
             self._known.move_to_end(md5)
             return known
-        stored = await asyncio.to_thread(self._archive.find, md5)
+        stored = await self._ask(self._archive.find, md5)
         name = stored.image.blobs.original if stored and stored.image.blobs else None
         if stored is None or name is None:
             self.forget(md5)
@@ -106,7 +108,7 @@ class Originals:
 
     async def open(self, original: Original) -> Source:
         """Open the file of an original. Raises NotKept where it is gone."""
-        blob = await asyncio.to_thread(self._archive.blobs.open, original.blob)
+        blob = await self._ask(self._archive.blobs.open, original.blob)
         if blob is None:
             raise NotKept("the archive has no original of this image")
         if blob.fileno() is not None:
@@ -118,7 +120,7 @@ class Originals:
         writer = self._new_writer()
         try:
             for offset in range(0, blob.size, _PIECE_BYTES):
-                writer.write(await asyncio.to_thread(blob.read, offset, _PIECE_BYTES))
+                writer.write(await self._ask(blob.read, offset, _PIECE_BYTES))
                 await writer.wait_for_room()
             return writer.finish()
         except BaseException:

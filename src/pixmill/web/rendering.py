@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from pixmill.errors import OutputError
+from pixmill.web.errors import ApiError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
@@ -36,11 +39,17 @@ class Rendering:
         self._loop = loop
 
     def begin(self, md5: str, chain: Chain) -> Future[Made]:
-        """Begin to make a picture of an image of the archive, from any thread."""
-        return asyncio.run_coroutine_threadsafe(self._of_image(md5, chain), self._loop)
+        """Begin to make a picture of an image of the archive, from any thread.
 
-    async def _of_image(self, md5: str, chain: Chain) -> Made:
-        return await self.of_original(await self._originals.find(md5), lambda _: chain)
+        The future raises OutputError in place of ApiError.
+        """
+        return asyncio.run_coroutine_threadsafe(self._of_job(md5, chain), self._loop)
+
+    async def _of_job(self, md5: str, chain: Chain) -> Made:
+        try:
+            return await self.of_original(await self._originals.find(md5), lambda _: chain)
+        except ApiError as error:
+            raise OutputError("; ".join(error.errors)) from error
 
     async def of_original(self, original: Original, chain_for: Callable[[Header], Chain]) -> Made:
         """Make a picture of an original of the archive."""

@@ -24,15 +24,18 @@ if TYPE_CHECKING:
     from pixmill.web.quotas import Quotas
     from pixmill.web.renders import Renders
     from pixmill.web.shelf import Shelf
+    from pixmill.web.store_calls import StoreCalls
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Services:
     """The parts of one serving process.
 
-    `catalog_stands` looks whether the catalog is still where it was opened.
+    `catalog_stands` looks whether the catalog is still where it was opened, `ask_catalog` is how
+    the catalog is asked.
     """
 
+    ask_catalog: StoreCalls
     catalog: Catalog
     catalog_stands: Callable[[], bool]
     credentials: Credentials

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pixmill.store import Catalog, PaletteInfo
+    from pixmill.web.store_calls import StoreCalls
 
 BUILT_IN = "css"
 _MOST_COMING = 4
@@ -31,8 +32,9 @@ _MOST_MARKS = 1_200_000
 class Shelf:
     """For one event loop. Every method raises OutputError where the catalog can not be used."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, ask: StoreCalls) -> None:
         self._catalog = catalog
+        self._ask = ask
         self._kept: OrderedDict[str, tuple[int, Palette]] = OrderedDict()
         self._reading: dict[str, asyncio.Lock] = {}
         self._parsing = asyncio.Lock()
@@ -42,7 +44,7 @@ class Shelf:
         """Find a palette by name; None where there is none."""
         if name == BUILT_IN:
             return Palette.css()
-        revision = await asyncio.to_thread(self._catalog.palettes.revision, name)
+        revision = await self._ask(self._catalog.palettes.revision, name)
         if revision is None:
             self._kept.pop(name, None)
             return None
@@ -57,7 +59,7 @@ class Shelf:
             kept = self._kept.get(name)
             if kept is not None and kept[0] >= revision:
                 return kept[1]  # others were first
-            found = await asyncio.to_thread(self._load, name)
+            found = await self._ask(self._load, name)
             self._reading.pop(name, None)
             if found is not None:
                 self._kept[name] = found
@@ -86,7 +88,7 @@ class Shelf:
 
     async def all(self) -> list[PaletteInfo]:
         """List the palettes of the catalog, in order of name."""
-        return await asyncio.to_thread(self._catalog.palettes.all)
+        return await self._ask(self._catalog.palettes.all)
 
     @asynccontextmanager
     async def room_for_one(self) -> AsyncIterator[None]:
@@ -107,7 +109,7 @@ class Shelf:
         Raises UsageError for a document that is no palette and a name that none may have.
         """
         async with self._parsing:  # objects take many times the document
-            return await asyncio.to_thread(self._put, name, data, form, expected_revision)
+            return await self._ask(self._put, name, data, form, expected_revision)
 
     def _put(
         self, name: str, data: bytes, form: str | None, expected_revision: int | None
@@ -122,4 +124,4 @@ class Shelf:
 
     async def delete(self, name: str, expected_revision: int | None = None) -> bool:
         """Drop a palette; False where there is none, or another revision than is expected."""
-        return await asyncio.to_thread(self._catalog.palettes.delete, name, expected_revision)
+        return await self._ask(self._catalog.palettes.delete, name, expected_revision)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from pixmill.store import Catalog
+    from pixmill.web.store_calls import StoreCalls
 
 SIGNED_FOR_S = "signed_for_s"  # in the scope's `state`: how long the URL of a request is good
 _BELIEVED_S = 5.0
@@ -29,8 +29,11 @@ class Signatures:
     For one event loop. `clock` tells seconds since 1970.
     """
 
-    def __init__(self, catalog: Catalog, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, catalog: Catalog, ask: StoreCalls, clock: Callable[[], float] = time.time
+    ) -> None:
         self._catalog = catalog
+        self._ask = ask
         self._clock = clock
         self._secrets: list[bytes] = []
         self._believed_until = 0.0
@@ -50,7 +53,7 @@ class Signatures:
         """
         now = self._clock()
         if now >= self._believed_until or now < self._believed_until - _BELIEVED_S:
-            self._secrets = await asyncio.to_thread(self._catalog.secrets.live)
+            self._secrets = await self._ask(self._catalog.secrets.live)
             self._believed_until = now + _BELIEVED_S
         return good_for_s(scope["path"], _query(scope), self._secrets, now)
 

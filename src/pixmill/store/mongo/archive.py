@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from pymongo import ReturnDocument
 
 from pixmill.errors import OutputError
-from pixmill.store.archive import whole_ms
+from pixmill.store.archive import unnamed, whole_ms
 from pixmill.store.blobs import GREYS, ORIGINALS
 from pixmill.store.mongo.bucket import Bucket
 from pixmill.store.mongo.captures import take
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         Cursor,
         Minute,
         Outcome,
+        Span,
         StoredImage,
     )
     from pixmill.store.mongo.database import Document
@@ -117,11 +118,7 @@ class MongoArchive:
         with self._database.explained():
             taken = take(self._database, there, whole_ms(self._database.now()))
         images = [capture.image for capture in captures if capture.image is not None]
-        self._drop_blobs(
-            image.blobs
-            for image in images
-            if image.blobs is not None and taken.blobs.get(image.md5) != image.blobs
-        )
+        self._drop_blobs(unnamed(image, taken.blobs) for image in images)
         return taken.outcomes
 
     def _with_their_blobs(self, captures: Sequence[Capture]) -> list[Capture]:
@@ -164,10 +161,18 @@ class MongoArchive:
             return [image_in(each) for each in self._images.find(query).sort(NEWEST).limit(limit)]
 
     def arrivals(
-        self, limit: int, *, md5: str | None = None, code: str | None = None
+        self,
+        limit: int,
+        *,
+        md5: str | None = None,
+        code: str | None = None,
+        span: Span | None = None,
     ) -> list[Arrival]:
-        """List captures of an image, or those with an error code; the newest first."""
-        query = {name: value for name, value in (("md5", md5), ("code", code)) if value is not None}
+        """List captures of an image, or those with an error code, of a span; the newest first."""
+        query: Document = {"md5": md5, "code": code}
+        query = {name: value for name, value in query.items() if value is not None}
+        if span is not None:
+            query["arrived_at"] = {"$gte": span.start, "$lt": span.end}
         with self._database.explained():
             found = self._arrivals.find(query).sort(NEWEST_ARRIVALS).limit(limit)
             return [arrival_in(document) for document in found]
@@ -235,7 +240,7 @@ class MongoArchive:
     ) -> None:
         self.close()
 
-    def _drop_blobs(self, dropped: Iterable[BlobNames]) -> None:
+    def _drop_blobs(self, dropped: Iterable[Iterable[str | None]]) -> None:
         self.blobs.drop(name for names in dropped for name in names if name is not None)
 
 

@@ -23,6 +23,7 @@ from pixmill.store.mongo.documents import (
     names_in,
     outcome_in,
 )
+from pixmill.store.mongo.gridfs import file_id
 from pixmill.store.mongo.writes import count_up, insert_new
 
 if TYPE_CHECKING:
@@ -48,11 +49,14 @@ def take(database: MongoDatabase, captures: Sequence[Capture], now: datetime) ->
     fresh = _fresh(captures, told)
     rows = _settle_images(database, captures, fresh, now)
     decided = {capture.key: _decide(capture, rows) for capture in fresh}
+    blobs = {md5: names_in(row) for md5, row in rows.items()} | _give_originals(
+        database, fresh, rows
+    )
     kept = [capture for capture in fresh if decided[capture.key].result != "absent"]
     told |= _insert_arrivals(database, kept, decided, now)
     _count(database, [decided[each.key] for each in kept if each.key not in told], minute_of(now))
     outcomes = [told.get(capture.key) or decided[capture.key] for capture in captures]
-    return Taken(outcomes, {md5: names_in(row) for md5, row in rows.items()})
+    return Taken(outcomes, blobs)
 
 
 def outcomes_of(database: MongoDatabase, keys: Iterable[bytes]) -> dict[bytes, Outcome]:
@@ -127,6 +131,27 @@ def _decide(capture: Capture, rows: Mapping[str, Document]) -> Outcome:
     if row["sha256"] != image.sha256:
         return Outcome("fail", MD5_COLLISION)
     return Outcome("success" if row["origin"] == capture.key else "duplicate")
+
+
+def _give_originals(
+    database: MongoDatabase, fresh: Iterable[Capture], rows: Mapping[str, Document]
+) -> dict[str, BlobNames]:
+    """Complete images that were kept without an original, and tell the blobs that they have now.
+
+    Of those who race for it one finds the image without.
+    """
+    given: dict[str, BlobNames] = {}
+    for image in (capture.image for capture in fresh):
+        row = rows.get(image.md5) if image else None
+        if image is None or row is None or row["blobs"]["original"] is not None:
+            continue
+        original = image.blobs.original if image.blobs else None
+        if original is not None and image.md5 not in given:
+            lacking = {"_id": image.md5, "sha256": image.sha256, "blobs.original": None}
+            change = {"blobs.original": original, "original_id": file_id(original)}
+            if database[IMAGES].update_one(lacking, {"$set": change}).modified_count:
+                given[image.md5] = BlobNames(original, row["blobs"]["grey"])
+    return given
 
 
 def _insert_arrivals(

@@ -23,6 +23,7 @@ from pixmill.store.archive import (
     Minute,
     Outcome,
     StoredImage,
+    unnamed,
     whole_ms,
 )
 from pixmill.store.sql.captures import Taken, chunks, outcomes_of, take
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from pixmill.store.archive import Span
     from pixmill.store.blobs import BlobStore
     from pixmill.store.sql.database import Database
 
@@ -61,9 +63,8 @@ class SqlArchive:
         there = [self._with_its_blobs(capture) for capture in captures]
         taken = patiently(partial(self._take, there))
         for capture in captures:
-            names = capture.image.blobs if capture.image else None
-            if names is not None and taken.blobs.get(capture.image.md5) != names:  # type: ignore[union-attr]
-                self._drop_blobs(names)
+            if capture.image is not None:
+                self._drop_blobs(unnamed(capture.image, taken.blobs))
         return taken.outcomes
 
     def _take(self, captures: Sequence[Capture]) -> Taken:
@@ -114,14 +115,22 @@ class SqlArchive:
             return [_stored(row) for row in connection.execute(query)]
 
     def arrivals(
-        self, limit: int, *, md5: str | None = None, code: str | None = None
+        self,
+        limit: int,
+        *,
+        md5: str | None = None,
+        code: str | None = None,
+        span: Span | None = None,
     ) -> list[Arrival]:
-        """List captures of an image, or those with an error code; the newest first."""
+        """List captures of an image, or those with an error code, of a span; the newest first."""
         query = select(arrivals).order_by(arrivals.c.id.desc()).limit(limit)
         if md5 is not None:
             query = query.where(arrivals.c.md5 == md5)
         if code is not None:
             query = query.where(arrivals.c.code == code)
+        if span is not None:
+            query = query.where(arrivals.c.arrived_at >= span.start)
+            query = query.where(arrivals.c.arrived_at < span.end)
         with self._database.reading() as connection:
             return [_arrival(row) for row in connection.execute(query)]
 
@@ -211,7 +220,7 @@ class SqlArchive:
         with self._database.writing() as connection:
             return connection.execute(query).rowcount
 
-    def _drop_blobs(self, names: BlobNames) -> None:
+    def _drop_blobs(self, names: Iterable[str | None]) -> None:
         for name in names:
             if name is not None:
                 self.blobs.delete(name)

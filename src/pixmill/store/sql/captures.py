@@ -52,13 +52,15 @@ def take(connection: Connection, captures: Sequence[Capture], now: datetime) -> 
     _insert_images(connection, fresh, now)
     rows = _image_rows(connection, captures)
     decided = {capture.key: _decide(capture, rows) for capture in fresh}
+    blobs = {md5: BlobNames(row.original, row.grey) for md5, row in rows.items()}
+    blobs |= _give_originals(connection, fresh, rows)
     kept = [capture for capture in fresh if decided[capture.key].result != "absent"]
     counted = _insert_arrivals(connection, kept, decided, now)
     again = {c.image.md5 for c in kept if c.image and decided[c.key].result == "duplicate"}
     _note_arrival(connection, again, now)
     _count(connection, [decided[key] for key in counted], minute_of(now))
     outcomes = [told.get(capture.key) or decided[capture.key] for capture in captures]
-    return Taken(outcomes, {md5: BlobNames(row.original, row.grey) for md5, row in rows.items()})
+    return Taken(outcomes, blobs)
 
 
 def outcomes_of(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, Outcome]:
@@ -138,6 +140,26 @@ def _decide(capture: Capture, rows: Mapping[str, Any]) -> Outcome:
     if row.sha256 != image.sha256:
         return Outcome("fail", MD5_COLLISION)
     return Outcome("success" if row.origin == capture.key else "duplicate")
+
+
+def _give_originals(
+    connection: Connection, fresh: Iterable[Capture], rows: Mapping[str, Any]
+) -> dict[str, BlobNames]:
+    """Complete images that were kept without an original, and tell the blobs that they have now.
+
+    Their rows are held, so nobody else can.
+    """
+    given: dict[str, BlobNames] = {}
+    for image in (capture.image for capture in fresh):
+        row = rows.get(image.md5) if image else None
+        if image is None or row is None or row.original is not None or row.sha256 != image.sha256:
+            continue
+        if image.blobs is not None and image.blobs.original is not None:
+            given.setdefault(image.md5, BlobNames(image.blobs.original, row.grey))
+    for md5, names in sorted(given.items()):
+        query = update(images).where(images.c.md5 == md5)
+        connection.execute(query.values(original=names.original))
+    return given
 
 
 def _insert_arrivals(

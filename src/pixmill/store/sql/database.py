@@ -5,6 +5,7 @@ What a kind of database needs (locks, files, pragmas) is left to its own module.
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -57,11 +58,23 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            raise OutputError(f"the catalog {self.shown} can not be used: {error.orig}") from error
+            cause = f"the catalog {self.shown} can not be used: {error.orig}"
+            raise OutputError(cause + advice(error.orig)) from error
         except NoConnection as error:
             raise OutputError(
                 f"the catalog {self.shown} can not be used: all its connections are busy"
             ) from error
+
+
+def advice(cause: BaseException | None) -> str:
+    """Give what to do about an error of SQLite, as the end of a sentence; empty for most."""
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
+        return (
+            "; let it be written to, its folder too, or let PIXMILL_DATA or PIXMILL_CATALOG name a "
+            "place that can be written"
+        )
+    return "; make room on its disk" if code == sqlite3.SQLITE_FULL else ""
 
 
 def count_up(connection: Connection, counter: str, *, from_value: int | None = None) -> bool:

@@ -15,7 +15,15 @@ from pixmill.errors import UsageError
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-_CONNECT_S = 10
+# A machine that is gone is noticed by the first packets that it does not acknowledge.
+_CONNECTION = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 30_000,  # ms
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "application_name": "pixmill",
+}
 _MIGRATION_LOCK = 0x7069786D  # any number, the same for all versions
 _DRIVER = "postgresql+psycopg"
 
@@ -28,7 +36,7 @@ def make_engine(url: str) -> Engine:
     return create_engine(
         _parsed(url).set(drivername=_DRIVER),
         pool_pre_ping=True,  # a connection that the server has closed costs no request
-        connect_args={"connect_timeout": _CONNECT_S, "application_name": "pixmill"},
+        connect_args=_CONNECTION,
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, create_engine, event
 
 from pixmill.errors import OutputError
-from pixmill.store.sql.database import WRITES
+from pixmill.store.sql.database import WRITES, advice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,8 @@ def use_write_ahead_log(path: Path) -> None:
         except sqlite3.Error as error:
             busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
             if not busy or time.monotonic() > deadline:
-                raise OutputError(f"the catalog {path} can not be used: {error}") from error
+                cause = f"the catalog {path} can not be used: {error}"
+                raise OutputError(cause + advice(error)) from error
             time.sleep(_RETRY_S)
         else:
             return

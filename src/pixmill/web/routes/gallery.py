@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -28,7 +27,7 @@ _PAGE, _ARRIVALS = 48, 20
 async def gallery(request: Request, parts: Parts, cursor: str | None = None) -> HTMLResponse:
     """Show the newest images, or those behind a cursor."""
     number, behind = page_asked(str(_PAGE), cursor)
-    images = await asyncio.to_thread(parts.depot.archive.page, number, behind)
+    images = await parts.depot.ask(parts.depot.archive.page, number, behind)
     return parts.pages.render(
         "gallery.html",
         **visitor_of(request),
@@ -42,9 +41,7 @@ async def gallery(request: Request, parts: Parts, cursor: str | None = None) -> 
 async def image(request: Request, parts: Parts, md5: str) -> HTMLResponse:
     """Show an image: its file, its grey version, its colors, when and from where it came."""
     stored = await find_image(parts.depot, md5)
-    captures = await asyncio.to_thread(
-        parts.depot.archive.arrivals, _ARRIVALS, md5=stored.image.md5
-    )
+    captures = await parts.depot.ask(parts.depot.archive.arrivals, _ARRIVALS, md5=stored.image.md5)
     return parts.pages.render(
         "image.html",
         **visitor_of(request),

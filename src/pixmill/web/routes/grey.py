@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,7 @@ async def grey(request: Request, md5: str) -> Response:
 
 async def _large(request: Request, depot: Depot, grey: Grey, headers: dict[str, str]) -> Response:
     """Answer with an image that is too large to be held, a piece at a time."""
-    blob = await asyncio.to_thread(depot.archive.blobs.open, grey.blob)
+    blob = await depot.ask(depot.archive.blobs.open, grey.blob)
     if blob is None:
         raise ApiError(404, "not_found", "There is no such image")
-    return whole_file(request, blob, {**headers, "Content-Type": "image/png"})
+    return whole_file(request, blob, {**headers, "Content-Type": "image/png"}, depot.ask)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, Response
 
 from pixmill.errors import OutputError
+from pixmill.web.errors import ApiError
 from pixmill.web.openapi import STATE, answers
 from pixmill.web.services import Parts, Services, needs
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 router = APIRouter(tags=["operation"])
 _OPEN: dict[str, Any] = {"security": []}
 _RETRY_AFTER_S = 5
 _PROBE_BYTES = 4096
+_PROBE_S = 3.0
 
 
 @router.get("/healthz", summary="Alive?", responses=answers(STATE), openapi_extra=_OPEN)
@@ -28,11 +33,11 @@ async def alive() -> JSONResponse:
 @router.get("/readyz", summary="Ready?", responses=answers(STATE, 503), openapi_extra=_OPEN)
 async def ready(parts: Parts) -> JSONResponse:
     """Tell whether requests can be served, and what is missing if not."""
-    missing = []
-    if not await asyncio.to_thread(_has_catalog, parts):
-        missing.append("catalog")
-    if not await asyncio.to_thread(_has_archive, parts):
-        missing.append("archive")
+    catalog, archive = await asyncio.gather(
+        _within_time(parts.ask_catalog(_has_catalog, parts)),
+        _within_time(parts.depot.ask(_has_archive, parts)),
+    )
+    missing = [name for name, well in (("catalog", catalog), ("archive", archive)) if not well]
     if parts.engine.broken:
         missing.append("analysis processes")
     if missing:
@@ -40,6 +45,15 @@ async def ready(parts: Parts) -> JSONResponse:
         told = {"errors": errors, "code": "overloaded", "missing": missing}
         return JSONResponse(told, 503, headers={"Retry-After": str(_RETRY_AFTER_S)})
     return JSONResponse({"status": "ok", "missing": []})
+
+
+async def _within_time(look: Coroutine[Any, Any, bool]) -> bool:
+    """Give what a look at a database tells, which is bad where it takes too long."""
+    try:
+        async with asyncio.timeout(_PROBE_S):
+            return await look
+    except (TimeoutError, ApiError):
+        return False
 
 
 def _has_catalog(parts: Services) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from datetime import UTC, datetime
@@ -138,7 +137,7 @@ async def list_images(
 ) -> JSONResponse:
     """List the images of the archive, the newest first, a page at a time."""
     number, behind = page_asked(limit, cursor)
-    images = await asyncio.to_thread(parts.depot.archive.page, number, behind)
+    images = await parts.depot.ask(parts.depot.archive.page, number, behind)
     told = {"images": [image_as_json(each) for each in images]}
     return JSONResponse({**told, "next": next_cursor(images, number)})
 
@@ -177,7 +176,7 @@ def next_cursor(images: list[StoredImage], limit: int) -> str | None:
 async def look(parts: Parts, md5: Md5) -> JSONResponse:
     """Tell what is known of an image, and when and from where it came."""
     stored = await find_image(parts.depot, md5)
-    captures = await asyncio.to_thread(
+    captures = await parts.depot.ask(
         parts.depot.archive.arrivals, _SHOWN_ARRIVALS, md5=stored.image.md5
     )
     told = {**image_as_json(stored), "arrivals": [arrival_as_json(each) for each in captures]}
@@ -203,10 +202,10 @@ async def original(request: Request, parts: Parts, md5: Md5) -> Response:
     answer = not_modified(request, facts)
     if answer is not None:
         return answer
-    blob = await asyncio.to_thread(parts.depot.archive.blobs.open, name)
+    blob = await parts.depot.ask(parts.depot.archive.blobs.open, name)
     if blob is None:
         raise _unknown()
-    return file_answer(request, blob, facts)
+    return file_answer(request, blob, facts, parts.depot.ask)
 
 
 def _file_headers(format_: str, md5: str) -> dict[str, str]:
@@ -237,7 +236,7 @@ async def find_image(depot: Depot, md5: str) -> StoredImage:
     lower = md5.lower()
     stored = None
     if _MD5.fullmatch(lower):
-        stored = await asyncio.to_thread(depot.archive.find, lower)
+        stored = await depot.ask(depot.archive.find, lower)
     if stored is None:
         raise _unknown()
     return stored

@@ -103,7 +103,7 @@ def _asked(request: Request, body: bytes) -> tuple[Chain, dict[str, str]]:
 
 async def _added(parts: Services, new: NewJob) -> tuple[Job, bool]:
     try:
-        added = await asyncio.to_thread(parts.catalog.jobs.add, new)
+        added = await parts.ask_catalog(parts.catalog.jobs.add, new)
     except OtherRequest as error:
         sentence = "This Idempotency-Key stands for another request"
         raise ApiError(409, "conflict", sentence) from error
@@ -137,7 +137,7 @@ async def list_jobs(
         raise invalid_request("Invalid cursor")
     number = number or _DEFAULT_PAGE
     behind = int(cursor) if cursor else None
-    found = await asyncio.to_thread(parts.catalog.jobs.page, number, key_id_of(request), behind)
+    found = await parts.ask_catalog(parts.catalog.jobs.page, number, key_id_of(request), behind)
     more = str(found[-1].place) if len(found) == number else None
     return JSONResponse({"jobs": [job_as_json(job) for job in found], "next": more})
 
@@ -166,7 +166,7 @@ async def end(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
         canceled = await _moved(request, parts, job_id, "cancel")
         job = canceled or await _find(request, parts, job_id)  # it has ended meanwhile
     elif job.state != "expired":
-        await asyncio.to_thread(parts.expiry.expire, job)
+        await parts.ask_catalog(parts.expiry.expire, job)
         job = await _find(request, parts, job_id)
     return JSONResponse(job_as_json(job))
 
@@ -188,7 +188,7 @@ async def retry(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
 
 
 async def _moved(request: Request, parts: Services, job_id: str, event: Event) -> Job | None:
-    return await asyncio.to_thread(parts.catalog.jobs.move, job_id, event, key_id_of(request))
+    return await parts.ask_catalog(parts.catalog.jobs.move, job_id, event, key_id_of(request))
 
 
 @router.get(
@@ -220,7 +220,7 @@ async def _changes(request: Request, parts: Services, job: Job) -> AsyncIterator
         if job.state in FINISHED:
             return
         await asyncio.sleep(_LOOK_EVERY_S)
-        found = await asyncio.to_thread(parts.catalog.jobs.find, job.id, key_id_of(request))
+        found = await parts.ask_catalog(parts.catalog.jobs.find, job.id, key_id_of(request))
         if found is None:
             return
         job = found
@@ -251,14 +251,14 @@ async def result(request: Request, parts: Parts, job_id: Id) -> Response:
     answer = not_modified(request, facts)
     if answer is not None:
         return answer
-    blob = await asyncio.to_thread(parts.results.open, made.name)
+    blob = await parts.depot.ask(parts.results.open, made.name)
     if blob is None:
         raise ApiError(404, "not_found", "The result is not there any more")
-    return file_answer(request, blob, facts)
+    return file_answer(request, blob, facts, parts.depot.ask)
 
 
 async def _find(request: Request, parts: Services, job_id: str) -> Job:
-    job = await asyncio.to_thread(parts.catalog.jobs.find, job_id, key_id_of(request))
+    job = await parts.ask_catalog(parts.catalog.jobs.find, job_id, key_id_of(request))
     if job is None:
         raise ApiError(404, "not_found", "There is no such job")
     return job

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from pixmill.store.archive import MINUTE, fill_gaps, minute_of
+from pixmill.store.archive import MINUTE, Span, fill_gaps, minute_of
 from pixmill.web.errors import invalid_request
 from pixmill.web.histogram import draw
 from pixmill.web.openapi import answers
@@ -24,13 +23,6 @@ router = APIRouter(tags=["operation"])
 _DEFAULT_MINUTES, _MOST_MINUTES = 60, 10_080
 _EXAMPLES = 5
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
-
-
-class Span(NamedTuple):
-    """Whole minutes, from `start` to before `end`."""
-
-    start: datetime
-    end: datetime
 
 
 @router.get(
@@ -54,12 +46,12 @@ async def monitoring(
     """
     span = _span(minutes, begin, datetime.now(UTC))
     archive = parts.depot.archive
-    counted = list(fill_gaps(await asyncio.to_thread(archive.minutes, *span), *span))
+    counted = list(fill_gaps(await parts.depot.ask(archive.minutes, *span), *span))
     if "text/html" not in request.headers.get("accept", ""):
         return JSONResponse([_as_json(each) for each in counted])
     visitor = visitor_of(request)
     examples = _EXAMPLES if visitor["key_name"] else 0  # sources are for those who have a key
-    codes = await asyncio.to_thread(_codes, archive, counted, examples)
+    codes = await parts.depot.ask(_codes, archive, counted, span, examples)
     return parts.pages.render(
         "monitoring.html",
         **visitor,
@@ -119,8 +111,10 @@ def _example(arrival: Arrival) -> dict[str, Any]:
     }
 
 
-def _codes(archive: Archive, minutes: list[Minute], examples: int) -> list[dict[str, Any]]:
-    """Add up the fails by code, commonest first, each with the latest that failed so."""
+def _codes(
+    archive: Archive, minutes: list[Minute], span: Span, examples: int
+) -> list[dict[str, Any]]:
+    """Add up the fails by code, commonest first, each with the latest of the span."""
     counts: dict[str, int] = {}
     for minute in minutes:
         for code, count in minute.codes.items():
@@ -129,7 +123,9 @@ def _codes(archive: Archive, minutes: list[Minute], examples: int) -> list[dict[
         {
             "code": code,
             "count": count,
-            "examples": [_example(each) for each in archive.arrivals(examples, code=code)]
+            "examples": [
+                _example(each) for each in archive.arrivals(examples, code=code, span=span)
+            ]
             if examples
             else [],
         }

@@ -136,7 +136,7 @@ async def delete(request: Request, parts: Parts, name: Name) -> Response:
     """Drop a palette that is kept, with `If-Match` that revision alone; never the built-in one."""
     expected = await _expected(request, parts, name)
     if not await parts.shelf.delete(name, expected):
-        standing = await asyncio.to_thread(parts.catalog.palettes.revision, name)
+        standing = await parts.ask_catalog(parts.catalog.palettes.revision, name)
         raise _unknown() if standing is None else _unexpected()
     return Response(status_code=204)
 
@@ -151,7 +151,7 @@ async def _expected(request: Request, parts: Services, name: str) -> int | None:
     if not match:
         return None
     if match == "*":
-        revision = await asyncio.to_thread(parts.catalog.palettes.revision, name)
+        revision = await parts.ask_catalog(parts.catalog.palettes.revision, name)
     else:
         digits = match.strip('"')
         fits = digits.isascii() and digits.isdecimal() and len(digits) < 18

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pixmill.web.renders import Rendered
+    from pixmill.web.services import Services
     from pixmill.web.wish import Wish
 
 router = APIRouter(tags=["images"], route_class=PlainRoute)
@@ -46,9 +47,9 @@ async def of_image(request: Request, md5: str) -> Response:
     lower = md5.lower()
     if not _MD5.fullmatch(lower):
         raise ApiError(404, "not_found", "There is no such image")
-    renders = (await services_of(request)).renders
-    rendered = await renders.of_image(request, lower, wish, _has(request))
-    return _answer(request, rendered, keeping(request))
+    parts = await services_of(request)
+    rendered = await parts.renders.of_image(request, lower, wish, _has(request))
+    return _answer(request, parts, rendered, keeping(request))
 
 
 @router.head("/render", dependencies=_MATCH, include_in_schema=False)
@@ -66,9 +67,9 @@ async def of_url(request: Request) -> Response:
     asked.check_url(url, mistakes)
     mistakes.check()
     wish = _wish(request)
-    renders = (await services_of(request)).renders
-    rendered = await renders.at_url(request, url or "", wish, _has(request))
-    return _answer(request, rendered, keeping_of_source(request, rendered.fresh_s))
+    parts = await services_of(request)
+    rendered = await parts.renders.at_url(request, url or "", wish, _has(request))
+    return _answer(request, parts, rendered, keeping_of_source(request, rendered.fresh_s))
 
 
 def _wish(request: Request) -> Wish:
@@ -79,7 +80,7 @@ def _has(request: Request) -> Callable[[str], bool]:
     return lambda tag: bool(has_tag(request, tag))
 
 
-def _answer(request: Request, rendered: Rendered, keeping_: str) -> Response:
+def _answer(request: Request, parts: Services, rendered: Rendered, keeping_: str) -> Response:
     headers = {"ETag": f'"{rendered.tag}"', "Cache-Control": keeping_}
     if request.query_params.get("format") == AUTO:
         headers["Vary"] = "Accept"
@@ -88,6 +89,6 @@ def _answer(request: Request, rendered: Rendered, keeping_: str) -> Response:
     content, format_ = rendered.picture
     headers["Content-Type"] = f"image/{format_}"
     if not isinstance(content, bytes):
-        return whole_file(request, content, headers)
+        return whole_file(request, content, headers, parts.depot.ask)
     headers["Content-Length"] = str(len(content))
     return Response(b"" if request.method == "HEAD" else content, headers=headers)

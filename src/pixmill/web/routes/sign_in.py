@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +50,7 @@ async def sign_in(
     path = _own_path(next)
     try:
         check_token(csrf, _form_token(request))
-        found = await asyncio.to_thread(parts.catalog.keys.find, key.strip())
+        found = await parts.ask_catalog(parts.catalog.keys.find, key.strip())
         if found is None:
             raise _wrong(request, parts, "There is no such key, or it was revoked")
     except ApiError as error:
@@ -79,7 +78,7 @@ async def use_link(
         check_token(csrf, _form_token(request))
     except ApiError as error:
         return _refused(request, parts, error, "link.html", code=code)
-    found = await asyncio.to_thread(parts.catalog.sessions.redeem, code)
+    found = await parts.ask_catalog(parts.catalog.sessions.redeem, code)
     if found is None:
         sentence = "This link was used already, or is too old; sign in with a key"
         return _refused(request, parts, _wrong(request, parts, sentence), "sign_in.html", next="/")
@@ -97,7 +96,7 @@ async def sign_out(
     answer = RedirectResponse("/sign-in", status_code=303)
     if caller.session:
         check_token(csrf, caller.csrf_token)
-        await asyncio.to_thread(parts.catalog.sessions.end, caller.session)
+        await parts.ask_catalog(parts.catalog.sessions.end, caller.session)
         parts.credentials.forget_all()
         end_session(answer, secure=_is_secure(request))
     return answer
@@ -105,8 +104,8 @@ async def sign_out(
 
 async def _start(request: Request, parts: Services, key: Key, path: str) -> Response:
     if (old := request.cookies.get(COOKIE)) is not None:
-        await asyncio.to_thread(parts.catalog.sessions.end, old)
-    token = await asyncio.to_thread(parts.catalog.sessions.start, key.id, SESSION_S)
+        await parts.ask_catalog(parts.catalog.sessions.end, old)
+    token = await parts.ask_catalog(parts.catalog.sessions.start, key.id, SESSION_S)
     answer = RedirectResponse(path, status_code=303)
     set_session(answer, token, secure=_is_secure(request))
     answer.delete_cookie(_FORM_COOKIE, httponly=True, samesite="strict")
