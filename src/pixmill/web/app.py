@@ -17,6 +17,8 @@ from pixmill.errors import ItemError, OutputError
 from pixmill.ingest.retention import forget_old
 from pixmill.jobs.executor import Executor
 from pixmill.jobs.expiry import Expiry
+from pixmill.jobs.list_orders import KINDS
+from pixmill.jobs.lists import ListRunner
 from pixmill.jobs.operations import KIND, OperationsRunner
 from pixmill.store import catalog_stands, open_results
 from pixmill.web.armor import Armor
@@ -27,6 +29,7 @@ from pixmill.web.engine import Engine
 from pixmill.web.errors import ApiError, error_response, overloaded
 from pixmill.web.gate import Gate
 from pixmill.web.heads import HeadAsGet
+from pixmill.web.list_requests import Incoming
 from pixmill.web.openapi import describe
 from pixmill.web.pages import STATIC_FOLDER, Assets, Pages
 from pixmill.web.proxies import TrustedProxies
@@ -40,6 +43,7 @@ from pixmill.web.routes import (
     health,
     images,
     jobs,
+    lists,
     match,
     monitoring,
     palettes,
@@ -65,7 +69,8 @@ if TYPE_CHECKING:
 
 # In the order of the document; requests go through them with `grey` first, which is in a hurry.
 _SUBJECTS = (
-    match, colors, palettes, images, grey, jobs, monitoring, console, gallery, sign_in, health,
+    match, colors, palettes, images, grey, lists, jobs, monitoring, console, gallery, sign_in,
+    health,
 )  # fmt: skip
 _UPLOADS = (
     "/colours/match", "/colors/match", "/colors/top", "/colors/dominant", "/console/look",
@@ -83,7 +88,8 @@ def create_app(
     credentials, quotas = Credentials(catalog), Quotas(settings)
     upload_bytes = settings.max_bytes + MULTIPART_BYTES
     limits = BodyLimits(
-        by_path=dict.fromkeys(_UPLOADS, upload_bytes), by_prefix={"/palettes/": _PALETTE_BYTES}
+        by_path={**dict.fromkeys(_UPLOADS, upload_bytes), "/jobs": settings.max_list},
+        by_prefix={"/palettes/": _PALETTE_BYTES},
     )
 
     @asynccontextmanager
@@ -100,6 +106,7 @@ def create_app(
                 engine=engine,
                 executor=at_work.executor,
                 expiry=at_work.expiry,
+                incoming=Incoming(at_work.results.spool),
                 metrics=metrics,
                 pages=Pages(),
                 quotas=quotas,
@@ -160,20 +167,28 @@ async def _jobs_at_work(
     """Run jobs until the end of the context, which lets those at work end or hands them back."""
     results = open_results(settings.blobs, settings.data)
     rendering = Rendering(engine, archive, results.spool, asyncio.get_running_loop())
-    executor = Executor(
-        catalog.jobs,
-        {KIND: OperationsRunner(rendering.begin, results)},
-        at_once=settings.jobs,
-        told=log.error,
-        lease_s=settings.job_lease,
-    )
+    own = OperationsRunner(rendering.begin, results)
+    lists = ListRunner(settings, catalog, archive, results, engine.shared(settings.jobs))
+    # Apart, so that lists of hours keep no camera waiting.
+    executors = [
+        Executor(
+            catalog.jobs,
+            runners,
+            at_once=settings.jobs,
+            told=log.error,
+            lease_s=settings.job_lease,
+        )
+        for runners in ({KIND: own}, dict.fromkeys(KINDS, lists))
+    ]
     expiry = Expiry(catalog.jobs, results)
-    executor.start()
+    for executor in executors:
+        executor.start()
     try:
         async with _forgetting(expiry.expire_before, settings.job_keep, "jobs", log):
-            yield _Jobs(rendering, results, executor, expiry)
+            yield _Jobs(rendering, results, executors[0], expiry)
     finally:
-        await asyncio.to_thread(executor.stop, _PATIENCE_S)
+        stops = [asyncio.to_thread(executor.stop, _PATIENCE_S) for executor in executors]
+        await asyncio.gather(*stops)
 
 
 @asynccontextmanager

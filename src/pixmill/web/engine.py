@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Self, overload
 from pixmill.analysis import Task, unpack
 from pixmill.analysis.rendering import Made, RenderTask
 from pixmill.analysis.work import Answer, Order, work
-from pixmill.batch.memory import most_workers, plan_memory
 from pixmill.batch.once import Once
+from pixmill.batch.options import Shared
 from pixmill.errors import ItemError, RunError
 from pixmill.fetch.client import Fetcher
 from pixmill.fetch.options import FetchOptions, user_agent
@@ -27,6 +27,7 @@ from pixmill.pool import Pool
 from pixmill.web.admission import Admission
 from pixmill.web.answers import Answers
 from pixmill.web.errors import overloaded
+from pixmill.web.plan import plan_service
 from pixmill.web.presence import while_there
 from pixmill.web.services import key_of
 from pixmill.web.uploads import Upload, read_upload
@@ -48,12 +49,12 @@ if TYPE_CHECKING:
     from pixmill.settings import Settings
     from pixmill.web.answers import Known
     from pixmill.web.metrics import Metrics
+    from pixmill.web.plan import ServicePlan
 
-# What this process needs besides the parent of a batch: the framework, the catalog, palettes.
-SERVICE_BYTES = 96 * 2**20
 _PRELOAD = ("pixmill.batch.warm", "pixmill.analysis.warm")
 _IN_PLACE_BYTES = 2**18  # up to here hashing takes less than a thread's hand-over
 _RETRY_AFTER_S = 5
+_AHEAD = 2  # images of one list in the pool for each worker, so that none waits for the next
 
 
 class Engine:
@@ -64,11 +65,12 @@ class Engine:
         settings: Settings,
         metrics: Metrics,
         *,
-        plan: MemoryPlan,
+        plan: ServicePlan,
         fetcher: Fetcher,
         pool: Pool[Order, Answer],
     ) -> None:
-        self._limits = Limits(settings.max_pixels, settings.max_side, plan.decode)
+        self.plan = plan
+        self._limits = Limits(settings.max_pixels, settings.max_side, plan.memory.decode)
         self.max_bytes = settings.max_bytes
         self._patience_s = settings.timeout
         self._metrics = metrics
@@ -85,28 +87,26 @@ class Engine:
     @asynccontextmanager
     async def open(cls, settings: Settings, metrics: Metrics) -> AsyncIterator[Self]:
         """Start the pool and the fetcher; both end with the context."""
-        reserved = SERVICE_BYTES + settings.answers_bytes
-        workers = settings.workers
-        if "workers" not in settings.model_fields_set:
-            workers = min(workers, most_workers(settings.memory, reserved))
-        plan = plan_memory(settings.memory, workers, reserved)
+        plan = plan_service(settings)
         async with AsyncExitStack() as stack:
             pool: Pool[Order, Answer] = Pool(
                 work,
-                workers=workers,
+                workers=plan.workers,
                 item_timeout_s=settings.decode_timeout,
-                decode_budget_bytes=plan.decode,
+                decode_budget_bytes=plan.memory.decode,
                 preload=_PRELOAD,
             )
             stack.callback(pool.close, cancel=True)
-            fetcher = await stack.enter_async_context(Fetcher(_fetch_options(settings, plan)))
+            fetcher = await stack.enter_async_context(
+                Fetcher(_fetch_options(settings, plan.memory))
+            )
             engine = cls(settings, metrics, plan=plan, fetcher=fetcher, pool=pool)
             metrics.watch_pool(
-                busy=lambda: min(engine._at_work, workers),
+                busy=lambda: min(engine._at_work, plan.workers),
                 waiting=lambda: (
                     engine.downloads.waiting
                     + engine.analyses.waiting
-                    + max(0, engine._at_work - workers)
+                    + max(0, engine._at_work - plan.workers)
                 ),
             )
             yield engine
@@ -115,6 +115,10 @@ class Engine:
     def broken(self) -> bool:
         """Whether no image can be analyzed any more."""
         return self._pool.broken is not None
+
+    def shared(self, at_once: int) -> Shared:
+        """Give a list, one of `at_once`, its part of the pool: it is never far ahead of others."""
+        return Shared(self._pool, self.plan.of_a_list(at_once), _AHEAD * self.plan.workers)
 
     async def at_url(self, request: Request, url: str, wanted: Wanted) -> Analysis:
         """Analyze the image at a URL, for as long as the request's client waits.

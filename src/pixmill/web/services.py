@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pixmill.web.auth import Caller, Credentials
     from pixmill.web.depot import Depot
     from pixmill.web.engine import Engine
+    from pixmill.web.list_requests import Incoming
     from pixmill.web.metrics import Metrics
     from pixmill.web.pages import Pages
     from pixmill.web.quotas import Quotas
@@ -40,6 +41,7 @@ class Services:
     engine: Engine
     executor: Executor
     expiry: Expiry
+    incoming: Incoming
     metrics: Metrics
     pages: Pages
     quotas: Quotas
@@ -68,6 +70,12 @@ def key_id_of(request: Request) -> int:
     return caller_of(request).key.id
 
 
+def check_scope(request: Request, *scopes: str) -> None:
+    """Raise ApiError 403 unless the key of whoever asks has one of the scopes, or `admin`."""
+    if not caller_of(request).key.scopes & {*scopes, "admin"}:
+        raise ApiError(403, "forbidden", f"This key has not the scope {' or '.join(scopes)}")
+
+
 def needs(*scopes: str, visitors: bool = False) -> Callable[[Request], Awaitable[None]]:
     """Make a dependency that refuses keys with none of the scopes by ApiError 403.
 
@@ -77,8 +85,7 @@ def needs(*scopes: str, visitors: bool = False) -> Callable[[Request], Awaitable
     async def check(request: Request) -> None:
         if visitors and CALLER not in request.scope["state"]:
             return
-        if not caller_of(request).key.scopes & {*scopes, "admin"}:
-            raise ApiError(403, "forbidden", f"This key has not the scope {' or '.join(scopes)}")
+        check_scope(request, *scopes)
 
     return check
 
