@@ -19,6 +19,7 @@ from pixmill.color.difference import METRICS
 from pixmill.errors import InputError, OutputError, UsageError
 from pixmill.jobs.list_orders import KINDS, MEDIA_TYPES, NAMES, OPTIONS, ListOptions
 from pixmill.record import Summarizer
+from pixmill.web.arrival import media_type_of
 from pixmill.web.asked import Mistakes, number_of_colors, tolerance_of
 from pixmill.web.errors import invalid_request, overloaded, too_many_bytes
 
@@ -54,7 +55,7 @@ class Wish(NamedTuple):
 
 def form_of(request: Request) -> str:
     """Tell the ending of the list's form, `json` for a document. Raises ApiError 415."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type_of(request)
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise invalid_request("Please send the list without a Content-Encoding", status=415)
     if kind == JSON_TYPE:
@@ -98,7 +99,7 @@ def _document(body: bytes) -> Wish:
 def _is_line(url: object) -> bool:
     if not isinstance(url, str) or not url.strip() or "\n" in url:
         return False
-    return not any("\ud800" <= letter <= "\udfff" for letter in url)
+    return not _has_surrogates(url)
 
 
 def _text(name: str, value: object, mistakes: Mistakes) -> str:
@@ -108,10 +109,15 @@ def _text(name: str, value: object, mistakes: Mistakes) -> str:
         return "true" if value else "false"
     if isinstance(value, list) and name == "keep_columns" and all(map(_is_line, value)):
         return ",".join(value)
-    if not isinstance(value, str | int | float):
+    if not isinstance(value, str | int | float) or _has_surrogates(str(value)):
         mistakes.add(f"Invalid {name}")
         return ""
     return str(value)
+
+
+def _has_surrogates(text: str) -> bool:
+    """Tell whether a text has no form in UTF-8."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def kind_of(wish: Wish) -> str:

@@ -10,7 +10,7 @@ from pixmill.jobs.list_orders import KINDS, MEDIA_TYPES
 from pixmill.record import Summarizer
 from pixmill.store.jobs import STATES
 from pixmill.web.list_requests import ENDINGS
-from pixmill.web.openapi_images import WORD
+from pixmill.web.openapi_images import IDEMPOTENCY, WORD
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
@@ -67,14 +67,8 @@ EVENTS: dict[int | str, Any] = {
         },
     }
 }
-_IDEMPOTENCY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "the same request with it again is the same job",
-    "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
-}
 CHAIN_TO_DO: dict[str, Any] = {
-    "parameters": [_IDEMPOTENCY],
+    "parameters": [IDEMPOTENCY],
     "requestBody": {
         "required": True,
         "content": {
@@ -109,7 +103,7 @@ LIST_OPTIONS: dict[str, Any] = {
 }
 _URLS = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
 LIST_TO_DO: dict[str, Any] = {
-    "parameters": [_IDEMPOTENCY],
+    "parameters": [IDEMPOTENCY],
     "requestBody": {
         "required": True,
         "content": {

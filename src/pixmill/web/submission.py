@@ -1,4 +1,4 @@
-"""Jobs into the catalog, and the refusals of those that it does not take."""
+"""Jobs into the catalog: chains as requests tell them, and refusals of what it does not take."""
 
 from __future__ import annotations
 
@@ -6,14 +6,38 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pixmill.errors import UsageError
-from pixmill.store.jobs import OtherRequest, TooManyJobs
+from pixmill.imaging.operations import ChainError, canonical, parse_text, parse_words
+from pixmill.jobs.operations import KIND
+from pixmill.store.jobs import NewJob, OtherRequest, TooManyJobs
 from pixmill.web.errors import ApiError, invalid_request
+from pixmill.web.services import key_id_of
 
 if TYPE_CHECKING:
-    from pixmill.store.jobs import Job, NewJob
+    from starlette.requests import Request
+
+    from pixmill.imaging.operations import Chain
+    from pixmill.store.jobs import Job
+    from pixmill.web.depot import Sender
     from pixmill.web.services import Services
 
 _RETRY_AFTER_S = 10
+
+
+def read_chain(lines: str | list[str]) -> Chain:
+    """Read operations: a text of one a line, or a list. Raises ApiError 400 with all mistakes."""
+    try:
+        return parse_text(lines) if isinstance(lines, str) else parse_words(lines)
+    except ChainError as error:
+        raise ApiError(400, "invalid_request", *error.mistakes) from error
+
+
+def chain_job(request: Request, md5: str, chain: Chain, who: Sender) -> NewJob:
+    """Order a chain on an image of the archive, for the key that asks."""
+    spec = {"md5": md5, "operations": canonical(chain)}
+    spec |= {"source": who.source} if who.source else {}
+    spec |= {"reference": who.reference} if who.reference else {}
+    word = request.headers.get("idempotency-key")
+    return NewJob(key_id=key_id_of(request), kind=KIND, spec=spec, word=word)
 
 
 async def add_job(parts: Services, new: NewJob) -> tuple[Job, bool]:

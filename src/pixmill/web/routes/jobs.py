@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from pixmill.imaging.operations import ChainError, canonical, parse_text, parse_words
-from pixmill.jobs.operations import KIND
-from pixmill.store.jobs import FINISHED, NewJob
+from pixmill.store.jobs import FINISHED
+from pixmill.web.arrival import media_type_of, sender
 from pixmill.web.errors import ApiError, invalid_request
 from pixmill.web.files import Facts, file_answer, not_modified
 from pixmill.web.job_views import job_as_json
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_jobs import CHAIN_TO_DO, EVENTS, JOB, JOBS, RESULT
-from pixmill.web.routes.images import find_image, sender, small_body
+from pixmill.web.routes.images import find_image, small_body
 from pixmill.web.services import Parts, key_id_of, needs
-from pixmill.web.submission import add_job
+from pixmill.web.submission import add_job, chain_job, read_chain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -68,22 +67,17 @@ async def operate(
         raise invalid_request("There is no operation: name one at least")
     who = sender(source or wish.get("source"), reference or wish.get("reference"), "")
     stored = await find_image(parts.depot, md5)
-    spec = {"md5": stored.image.md5, "operations": canonical(chain)}
-    spec |= {"source": who.source} if who.source else {}
-    spec |= {"reference": who.reference} if who.reference else {}
-    word = request.headers.get("idempotency-key")
-    new = NewJob(key_id=key_id_of(request), kind=KIND, spec=spec, word=word)
-    job, is_new = await add_job(parts, new)
+    job, is_new = await add_job(parts, chain_job(request, stored.image.md5, chain, who))
     headers = {"Location": f"/jobs/{job.id}"}
     return JSONResponse(job_as_json(job), 202 if is_new else 200, headers)
 
 
 def _asked(request: Request, body: bytes) -> tuple[Chain, dict[str, str]]:
     """Read the chain, and what else a JSON document says. Raises ApiError 400."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type_of(request)
     try:
         if kind != "application/json":
-            return parse_text(body.decode()), {}
+            return read_chain(body.decode()), {}
         wish = json.loads(body)
         if not isinstance(wish, dict) or not isinstance(wish.get("operations"), list):
             raise invalid_request('The body is a JSON object with a list "operations"')
@@ -92,9 +86,7 @@ def _asked(request: Request, body: bytes) -> tuple[Chain, dict[str, str]]:
             isinstance(wish.get(name, ""), str) for name in _WISH
         ):
             raise invalid_request("Operations, source and reference are texts")
-        return parse_words(lines), wish
-    except ChainError as error:
-        raise ApiError(400, "invalid_request", *error.mistakes) from error
+        return read_chain(lines), wish
     except (ValueError, RecursionError) as error:
         raise invalid_request("The body is neither text nor JSON of UTF-8") from error
 

@@ -16,6 +16,7 @@ from pixmill.jobs.list_files import FOLDER, errors_name
 from pixmill.jobs.list_orders import KINDS, MEDIA_TYPES
 from pixmill.store.jobs import NewJob
 from pixmill.web import asked
+from pixmill.web.arrival import sender
 from pixmill.web.errors import ApiError
 from pixmill.web.job_views import job_as_json
 from pixmill.web.list_requests import (
@@ -28,7 +29,7 @@ from pixmill.web.list_requests import (
 )
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_jobs import ERRORS, JOB, LIST_TO_DO
-from pixmill.web.routes.images import Word, sender
+from pixmill.web.routes.images import Word
 from pixmill.web.routes.jobs import Id, find_job, job_file, result_of
 from pixmill.web.services import Parts, check_scope, key_id_of, needs
 from pixmill.web.submission import add_job
