@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pixmill.errors import UsageError
 from pixmill.imaging.operations import ChainError, canonical, parse_text, parse_words
 from pixmill.jobs.operations import KIND
-from pixmill.store.jobs import NewJob, OtherRequest, TooManyJobs
+from pixmill.store.jobs import NewJob, OtherRequest, TooManyJobs, check_word
 from pixmill.web.errors import ApiError, invalid_request
 from pixmill.web.services import key_id_of
 
@@ -36,8 +36,21 @@ def chain_job(request: Request, md5: str, chain: Chain, who: Sender) -> NewJob:
     spec = {"md5": md5, "operations": canonical(chain)}
     spec |= {"source": who.source} if who.source else {}
     spec |= {"reference": who.reference} if who.reference else {}
+    return NewJob(key_id=key_id_of(request), kind=KIND, spec=spec, word=word_of(request))
+
+
+def word_of(request: Request) -> str | None:
+    """Read the idempotency key. Raises ApiError 400 for a word that is none."""
     word = request.headers.get("idempotency-key")
-    return NewJob(key_id=key_id_of(request), kind=KIND, spec=spec, word=word)
+    try:
+        check_word(word)
+    except UsageError as error:
+        raise _refused(error) from error
+    return word
+
+
+def _refused(error: UsageError) -> ApiError:
+    return invalid_request(f"{str(error)[:1].upper()}{str(error)[1:]}")
 
 
 async def add_job(parts: Services, new: NewJob) -> tuple[Job, bool]:
@@ -56,6 +69,6 @@ async def add_job(parts: Services, new: NewJob) -> tuple[Job, bool]:
         sentence = f"Of this key {error}"
         raise ApiError(429, "too_many_requests", sentence, headers=headers) from error
     except UsageError as error:
-        raise invalid_request(f"{str(error)[:1].upper()}{str(error)[1:]}") from error
+        raise _refused(error) from error
     parts.executor.wake()
     return added

@@ -21,7 +21,7 @@ from pixmill.web.openapi import answers
 from pixmill.web.openapi_images import IMAGE_TO_KEEP, IMAGES, PARTS, STORED
 from pixmill.web.services import Parts, needs
 from pixmill.web.signatures import keeping
-from pixmill.web.submission import add_job, chain_job
+from pixmill.web.submission import add_job, chain_job, word_of
 
 if TYPE_CHECKING:
     from pixmill.store.archive import Arrival, StoredImage
@@ -66,6 +66,7 @@ async def keep(
     and their own word for it. With `operations` these are carried out on it, as a job.
     """
     said = Accompaniment(request, source, reference)
+    word_of(request)  # before the image is kept
     said.order("\n".join(operations or ()))
     if media_type_of(request) == "application/json":
         url, who = said.of_document(await small_body(request))

@@ -32,7 +32,7 @@ from pixmill.web.openapi_jobs import ERRORS, JOB, LIST_TO_DO
 from pixmill.web.routes.images import Word
 from pixmill.web.routes.jobs import Id, find_job, job_file, result_of
 from pixmill.web.services import Parts, check_scope, key_id_of, needs
-from pixmill.web.submission import add_job
+from pixmill.web.submission import add_job, word_of
 
 if TYPE_CHECKING:
     from pixmill.jobs.list_orders import ListOptions
@@ -91,7 +91,7 @@ async def submit(
 
     202 for a new job, 200 where the same request with the same `Idempotency-Key` made it before.
     """
-    form = form_of(request)
+    form, word = form_of(request), word_of(request)
     with parts.incoming.place("txt" if form == "json" else form) as path:
         wish = await wish_of(request, form)
         kind = kind_of(wish)
@@ -105,7 +105,6 @@ async def submit(
         spec: dict[str, Any] = {"options": options.as_json(kind)}
         spec |= {"source": who.source} if who.source else {}
         spec |= {"reference": who.reference} if who.reference else {}
-        word = request.headers.get("idempotency-key")
         new = NewJob(key_id=key_id_of(request), kind=kind, spec=spec, total=0, word=word)
         new = _with_list(new, sha256, path.suffix)
         await asyncio.to_thread(parts.results.put, new.spec["list"], path)
