@@ -248,6 +248,7 @@ def test_a_job_of_another_key_is_not_there(client, others, urls):
     assert others["jobs"].post(f"/jobs/{job['id']}/retry").status_code == 404
 
 
+@pytest.mark.usefixtures("urls")
 def test_what_failed_is_tried_again_and_merged_in(client, shop):
     shop.on("/late.png", answer(b"", 404), answer(png(random.Random(1))))
     urls = [shop.url(path) for path in ("/0.png", "/late.png", "/missing.png", "/1.png")]

@@ -106,6 +106,39 @@ def test_a_job_that_waits_is_canceled_with_its_list(gated, tmp_path):
         assert not lists.exists() or not list(lists.iterdir())
 
 
+def test_a_palette_counts_as_it_stood_when_the_job_began(origin, gated, tmp_path):
+    wish = {"kind": "match", "palette": "mine"}
+    red, blue = (
+        {"colors": [{"name": n, "hex": h}]} for n, h in (("r", "#FF0000"), ("b", "#0000FF"))
+    )
+    with serving(tmp_path, "--workers", "1", env=LEASE) as service, service.client() as client:
+        credential = service.credential
+        client.put("/palettes/mine", json=red).raise_for_status()
+        job = submit(client, gated, max_distance=1e9, **wish)
+        begun(client, job)
+        client.put("/palettes/mine", json=blue).raise_for_status()
+        client.delete("/palettes/mine").raise_for_status()
+        kill_group(service.process)
+    again = serving(tmp_path, "--workers", "1", env=LEASE)
+    with again as service, service.client(auth=credential) as client:
+        job = followed(client, client.get(job["links"]["self"]).json())
+        rows = table_of(client, job)[0].decode().splitlines()
+        assert {row.split(",")[1] for row in rows} == {"r"}
+
+
+def test_a_list_that_is_lost_fails_its_job_with_a_sentence(gated, tmp_path):
+    with serving(tmp_path, env={"PIXMILL_JOBS": "0"}) as idle, idle.client() as client:
+        credential = idle.credential
+        job = submit(client, gated, kind="colors")
+    for path in (tmp_path / "data" / "blobs" / "lists").iterdir():
+        path.unlink()
+    with serving(tmp_path) as service, service.client(auth=credential) as client:
+        job = followed(client, job)
+        assert (job["state"], job["code"]) == ("failed", "not_found")
+        assert job["message"] == "the list of the job is not there any more; submit it again"
+        assert client.get(f"/jobs/{job['id']}/errors").status_code == 404
+
+
 def test_a_list_keeps_neither_requests_nor_chains_waiting(origin, gated, tmp_path):
     """While a list waits for a host that does not answer, all else is done."""
     with serving(tmp_path, "--workers", "1", env=LEASE) as service, service.client() as client:
