@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,8 @@ from pixmill.batch import RunOptions, run
 from pixmill.batch.memory import MemoryPlan
 from pixmill.batch.options import Shared
 from pixmill.pool import Pool
+from pixmill.record import Kept
+from tests.drawn import encoded, noise
 from tests.origin import Origin
 from tests.pictures import expected, png
 
@@ -92,11 +95,28 @@ def test_a_run_that_is_left_gives_back_its_places(pool, pictures):
     assert colors(run(urls[:3], options(pool))) == [expected(data, 3) for _, data in pictures[:3]]
 
 
-def test_large_greys_of_a_run_that_is_left_are_deleted(pool, pictures, tmp_path):
+def test_large_greys_of_a_run_that_is_left_are_deleted(pool, tmp_path):
     """Whoever leaves while an image is at work leaves no file of it behind."""
     wanted = Wanted(summarizer="kmeans", grey=str(tmp_path))
-    left = run([url for url, _ in pictures], options(pool, wanted=wanted))
-    next(left)
-    left.close()
-    pool.close()
+    with Origin() as origin:
+        urls = [
+            origin.serve(f"/{seed}.png", encoded(noise(700, 700, seed=seed), "png"))
+            for seed in range(1, 7)
+        ]
+        left = run(urls, options(pool, wanted=wanted, keeper=Unkept()))
+        next(left)
+        left.close()
+        pool.close()
     assert list(tmp_path.iterdir()) == []
+
+
+class Unkept:
+    """A keeper that keeps nothing."""
+
+    def keep(self, file, sha256, image, grey):
+        assert isinstance(grey, str)
+        Path(grey).unlink()
+        return Kept(sha256)
+
+    def known(self, md5):
+        return None
