@@ -18,7 +18,6 @@ from pixmill.batch.once import Once
 from pixmill.batch.options import Shared
 from pixmill.errors import ItemError, RunError
 from pixmill.fetch.client import Fetcher
-from pixmill.fetch.options import FetchOptions, user_agent
 from pixmill.fetch.url import parse_url
 from pixmill.imaging.digest import sha256_digest
 from pixmill.imaging.operations import memory_bytes
@@ -27,7 +26,7 @@ from pixmill.pool import Pool
 from pixmill.web.admission import Admission
 from pixmill.web.answers import Answers
 from pixmill.web.errors import overloaded
-from pixmill.web.plan import plan_service
+from pixmill.web.plan import fetch_options, plan_service
 from pixmill.web.presence import while_there
 from pixmill.web.services import key_of
 from pixmill.web.uploads import Upload, read_upload
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
     from pixmill.analysis import Wanted
     from pixmill.analysis.timing import Timed
-    from pixmill.batch.memory import MemoryPlan
     from pixmill.fetch.body import Body, BodyWriter
     from pixmill.fetch.call import Download
     from pixmill.imaging.header import Header
@@ -97,9 +95,7 @@ class Engine:
                 preload=_PRELOAD,
             )
             stack.callback(pool.close, cancel=True)
-            fetcher = await stack.enter_async_context(
-                Fetcher(_fetch_options(settings, plan.memory))
-            )
+            fetcher = await stack.enter_async_context(Fetcher(fetch_options(settings, plan.memory)))
             engine = cls(settings, metrics, plan=plan, fetcher=fetcher, pool=pool)
             metrics.watch_pool(
                 busy=lambda: min(engine._at_work, plan.workers),
@@ -305,23 +301,6 @@ def _drop(future: Future[Answer]) -> None:
         if isinstance(file, str):
             with suppress(OSError):
                 Path(file).unlink(missing_ok=True)
-
-
-def _fetch_options(settings: Settings, plan: MemoryPlan) -> FetchOptions:
-    return FetchOptions(
-        fetchers=settings.fetchers,
-        per_host=settings.per_host,
-        timeout_s=settings.timeout,
-        connect_timeout_s=settings.connect_timeout,
-        idle_timeout_s=settings.idle_timeout,
-        retries=settings.retries,
-        max_redirects=settings.max_redirects,
-        max_bytes=settings.max_bytes,
-        memory_bytes=plan.bodies,
-        user_agent=settings.user_agent or user_agent(settings.contact),
-        allow_private=settings.allow_private,
-        allow_networks=settings.allow_networks,
-    )
 
 
 async def _digest(body: Body) -> bytes:
