@@ -21,7 +21,7 @@ RENAMED = {
 TOLD_TO_OTHERS = {
     "log_format", "data", "catalog", "host", "port", "trusted_proxies", "bootstrap_key_file",
     "key_rate", "address_rate", "sign_in_rate", "waiting", "answers_bytes", "archive", "blobs",
-    "originals", "keep", "public_read", "jobs", "job_lease", "job_keep",
+    "originals", "keep", "public_read", "jobs", "job_lease", "job_keep", "max_list",
 }  # fmt: skip
 IN_LIMITS = {"max_pixels", "max_side"}
 CHANGED = {

@@ -18,6 +18,7 @@ from pixmill.color.palette_files import FORMATS
 from pixmill.record import Summarizer
 from pixmill.web.openapi_images import SCHEMAS as IMAGE_SCHEMAS
 from pixmill.web.openapi_images import WORD
+from pixmill.web.openapi_jobs import LIST_OPTIONS
 from pixmill.web.openapi_jobs import SCHEMAS as JOB_SCHEMAS
 
 if TYPE_CHECKING:
@@ -186,7 +187,10 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 # Where a name has another meaning.
-_PARAMETERS_OF = {("/jobs", "cursor"): {"type": "string", "pattern": "^[0-9]{1,15}$"}}
+_PARAMETERS_OF = {
+    **{("/jobs", name): schema for name, schema in LIST_OPTIONS.items()},
+    ("/jobs", "cursor"): {"type": "string", "pattern": "^[0-9]{1,15}$"},
+}
 _OTHER_SPELLINGS = {"color_space", "summarizer"}
 
 UPLOAD: dict[str, Any] = {
