@@ -209,10 +209,9 @@ class Settings(BaseSettings):
         64, ge=0, le=100_000, description="requests that may wait for a turn at analysis"
     )
     answers_bytes: Size = Field(
-        32 * 2**20, ge=0, description="most bytes of answers the service keeps"
-    )
-    renders_bytes: Size = Field(
-        32 * 2**20, ge=0, description="most bytes of pictures made at once that the service keeps"
+        32 * 2**20,
+        ge=0,
+        description="most bytes of answers and pictures kept in memory",
     )
     jobs: int = Field(
         2,

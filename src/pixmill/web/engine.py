@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from pixmill.analysis import Task, unpack
 from pixmill.analysis.rendering import Made, RenderTask
@@ -76,7 +76,7 @@ class Engine:
         self._metrics = metrics
         self._fetcher = fetcher
         self._pool = pool
-        self._answers: Answers[bytes] = Answers(settings.answers_bytes)
+        self.answers: Answers[Any] = Answers(settings.answers_bytes)
         self._running: Once[bytes] = Once(settings.fetchers, keep=lambda packed: packed)
         self._at_work = 0
         # Apart, so that sources that do not answer keep nobody from uploading.
@@ -128,9 +128,9 @@ class Engine:
         Raises ItemError where there is none to be had, ApiError 503 where too much is going on, and
         ClientDisconnect.
         """
-        known = self._answers.known(url)
-        kept = self._answers.find(known.content, wanted) if known else None
-        if known and kept and self._answers.is_fresh(known):
+        known = self.answers.known(url)
+        kept = self.answers.find(known.content, wanted) if known else None
+        if known and kept and self.answers.is_fresh(known):
             self._metrics.answer_looked_up(hit=True)
             return unpack(kept)
         work = self._from_url(key_of(request), url, wanted, known if kept else None)
@@ -183,8 +183,8 @@ class Engine:
                 download = await self.fetch(url, known)
         with download.body as body:
             if known and download.http_status == 304:
-                self._answers.confirm(url, known, download.headers)
-                packed = self._answers.find(known.content, wanted)
+                self.answers.confirm(url, known, download.headers)
+                packed: bytes | None = self.answers.find(known.content, wanted)
                 if packed is not None:
                     self._metrics.answer_looked_up(hit=True)
                     return packed
@@ -193,9 +193,9 @@ class Engine:
             content = await digest_of(body)
             packed = await self._from_body(key, body, wanted, content)
         if redirected(download, url):
-            self._answers.forget(url)
+            self.answers.forget(url)
         else:
-            self._answers.remember(url, content, download.headers)
+            self.answers.remember(url, content, download.headers)
         return packed
 
     async def fetch(self, url: str, known: Known | None) -> Download:
@@ -208,14 +208,14 @@ class Engine:
         return download
 
     async def _from_body(self, key: str, body: Body, wanted: Wanted, content: bytes) -> bytes:
-        kept = self._answers.find(content, wanted)
+        kept: bytes | None = self.answers.find(content, wanted)
         self._metrics.answer_looked_up(hit=kept is not None)
         if kept is not None:
             return kept
         # Who asks for the same at the same time waits for the one answer.
         async with self.analyses.turn(key):
             packed = await self._running.get((content, wanted), lambda: self._compute(body, wanted))
-        self._answers.keep(content, wanted, packed, len(packed))
+        self.answers.keep(content, wanted, packed, len(packed))
         return packed
 
     async def _compute(self, body: Body, wanted: Wanted) -> bytes:

@@ -38,7 +38,7 @@ class ServicePlan(NamedTuple):
 
 def plan_service(settings: Settings) -> ServicePlan:
     """Share out `memory`. Raises UsageError where so many workers do not fit."""
-    reserved = SERVICE_BYTES + settings.answers_bytes + settings.renders_bytes
+    reserved = SERVICE_BYTES + settings.answers_bytes
     workers = settings.workers
     if "workers" not in settings.model_fields_set:
         workers = min(workers, most_workers(settings.memory, reserved))
