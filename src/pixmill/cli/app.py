@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from pixmill import __version__
 from pixmill.cli.backup import backup, restore
+from pixmill.cli.chains import CommandWithOperations
 from pixmill.cli.colors import colors
 from pixmill.cli.demo import demo
 from pixmill.cli.doctor import doctor
@@ -22,6 +23,7 @@ from pixmill.cli.migrate import migrate
 from pixmill.cli.palettes import palettes
 from pixmill.cli.serve import serve
 from pixmill.cli.sign import sign
+from pixmill.cli.transform import transform
 
 
 class _Commands(TyperGroup):
@@ -56,6 +58,7 @@ app = typer.Typer(
 app.command()(colors)
 app.command()(match)
 app.command()(ingest)
+app.command(cls=CommandWithOperations)(transform)
 app.command()(serve)
 app.command()(demo)
 app.command()(doctor)
