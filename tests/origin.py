@@ -20,7 +20,7 @@ import contextlib
 import socket
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from tests.replies import (
@@ -207,6 +207,8 @@ class Origin:
             return False
         text = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         request = _parse(text, writer.get_extra_info("peername")[1])
+        body = await reader.readexactly(int(request.headers.get("content-length", 0)))
+        request = replace(request, body=body)
         self.requests.append(request)
         exchange = Exchange(request, writer)
         reply = self._route(request.path)
