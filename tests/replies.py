@@ -30,6 +30,7 @@ class Request:
     headers: Mapping[str, str]
     at: float
     port: int
+    body: bytes = b""
 
 
 @dataclass

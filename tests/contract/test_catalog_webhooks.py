@@ -76,7 +76,7 @@ def test_the_end_of_a_job_is_told_once_at_a_time_until_it_is_heard(jobs, webhook
 def test_an_end_that_nobody_hears_is_given_up(jobs, webhooks):
     job = canceled(jobs)
     webhooks.told(webhooks.claim(10), delivered=False)
-    assert jobs.find(job.id).webhook == (URL, 1, "given up")
+    assert jobs.find(job.id).webhook == (URL, 1, "given_up")
     assert webhooks.claim(10) is None
 
 
@@ -138,5 +138,5 @@ def test_an_expired_job_tells_nothing(jobs, webhooks):
     webhooks.told(webhooks.claim(10), delivered=False, again_s=0)
     webhooks.told(webhooks.claim(10), delivered=True)
     found = {jobs.move(job.id, "expire").webhook for job in (due, told)}
-    assert found == {(URL, 1, "given up"), (URL, 1, "delivered")}
+    assert found == {(URL, 1, "given_up"), (URL, 1, "delivered")}
     assert webhooks.claim(10) is None

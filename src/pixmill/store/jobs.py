@@ -26,6 +26,8 @@ Event = Literal[
     "claim", "release", "succeed", "fail", "stall", "redrive", "cancel", "retry", "expire"
 ]
 STATES: tuple[State, ...] = get_args(State)
+WebhookState = Literal["waiting", "due", "delivered", "given_up"]
+WEBHOOK_STATES: tuple[WebhookState, ...] = get_args(WebhookState)
 
 TRANSITIONS: dict[tuple[State, Event], State] = {
     ("queued", "claim"): "running",
@@ -91,7 +93,7 @@ class Webhook(NamedTuple):
 
     url: str
     attempts: int = 0
-    state: Literal["waiting", "due", "delivered", "given up"] = "waiting"
+    state: WebhookState = "waiting"
 
 
 @dataclass(frozen=True, slots=True)

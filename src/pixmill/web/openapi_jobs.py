@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pixmill.store.jobs import STATES
+from pixmill.store.jobs import STATES, WEBHOOK_STATES
 from pixmill.web.openapi_images import WORD
 
 _TEXT = {"type": "string"}
@@ -12,6 +12,8 @@ _COUNT = {"type": "integer", "minimum": 0}
 _OR_NOTHING = {"type": ["string", "null"]}
 _MOMENT = {"type": "string", "format": "date-time"}
 _MOMENT_OR_NOTHING = {"type": ["string", "null"], "format": "date-time"}
+# Empty is as if not given.
+WEBHOOK = {"type": "string", "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://.*)?$", "maxLength": 2048}
 
 
 def _object(required: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -39,6 +41,15 @@ _JOB = _object(
         "started_at": _MOMENT_OR_NOTHING,
         "finished_at": _MOMENT_OR_NOTHING,
         "attempts": _COUNT,
+        "webhook": _or_nothing(
+            _object(
+                {
+                    "url": _TEXT,
+                    "state": {"type": "string", "enum": list(WEBHOOK_STATES)},
+                    "attempts": _COUNT,
+                }
+            )
+        ),
         "links": _object(
             {"self": _TEXT, "events": _TEXT, "result": _OR_NOTHING, "image": _OR_NOTHING}
         ),
@@ -76,6 +87,7 @@ CHAIN_TO_DO: dict[str, Any] = {
                     {"operations": {"type": "array", "items": _TEXT, "minItems": 1}},
                     source=WORD,
                     reference=WORD,
+                    webhook=WEBHOOK,
                 )
             },
             "text/plain": {"schema": {"type": "string", "minLength": 1}},

@@ -32,7 +32,7 @@ WAITING: dict[str, Any] = {
 
 UNTOLD: dict[str, Any] = {
     "webhook_at": None,
-    "webhook_state": case((_IS_DUE, "given up"), else_=jobs.c.webhook_state),
+    "webhook_state": case((_IS_DUE, "given_up"), else_=jobs.c.webhook_state),
 }
 """The values of a job whose end is not to be told any more."""
 
@@ -64,7 +64,7 @@ class SqlWebhooks:
         attempts = jobs.c.webhook_attempts + 1
         values: dict[str, Any] = {"webhook_attempts": attempts, "webhook_at": None, **CHANGED}
         if delivered or again_s is None:
-            values["webhook_state"] = "delivered" if delivered else "given up"
+            values["webhook_state"] = "delivered" if delivered else "given_up"
         else:
             values["webhook_at"] = self._database.now() + timedelta(seconds=again_s)
         this = (jobs.c.id == job.id) & (jobs.c.revision == job.revision) & _IS_DUE

@@ -22,6 +22,7 @@ from pixmill.web.openapi_images import PARTS
 from pixmill.web.openapi_jobs import CHAIN_TO_DO, EVENTS, JOB, JOBS
 from pixmill.web.routes.images import find_image, sender, small_body
 from pixmill.web.services import Parts, key_id_of, needs
+from pixmill.web.webhooks import webhook_asked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,7 +37,7 @@ _DEFAULT_PAGE, _MOST_JOBS = 50, 200
 _LOOK_EVERY_S, _SIGN_OF_LIFE_S = 0.5, 15.0
 _RETRY_AFTER_S = 10
 _PLACE = re.compile(r"[0-9]{1,15}")
-_WISH = ("source", "reference")
+_WISH = ("source", "reference", "webhook")
 Id = Annotated[str, Path(description="id of the job, 32 hex digits")]
 Md5 = Annotated[str, Path(description="MD5 of the file, 32 hex digits")]
 Word = Annotated[str | None, Query(description="letters, digits, dots, dashes and _, at most 100")]
@@ -53,12 +54,15 @@ Word = Annotated[str | None, Query(description="letters, digits, dots, dashes an
     },
     openapi_extra=CHAIN_TO_DO,
 )
-async def operate(
+async def operate(  # noqa: PLR0913, PLR0917  FastAPI reads the request's parameters from these
     request: Request,
     parts: Parts,
     md5: Md5,
     source: Word = None,
     reference: Word = None,
+    webhook: Annotated[
+        str | None, Query(description="http or https URL that the end of the job is told to")
+    ] = None,
 ) -> JSONResponse:
     """Make a job of a chain of operations: `{"operations": […]}`, or a text of one a line.
 
@@ -69,12 +73,18 @@ async def operate(
     if not chain:
         raise invalid_request("There is no operation: name one at least")
     who = sender(source or wish.get("source"), reference or wish.get("reference"), "")
+    told_to = webhook_asked(parts.poster, webhook or wish.get("webhook"))
     stored = await find_image(parts.depot, md5)
     spec = {"md5": stored.image.md5, "operations": canonical(chain)}
     spec |= {"source": who.source} if who.source else {}
     spec |= {"reference": who.reference} if who.reference else {}
-    word = request.headers.get("idempotency-key")
-    new = NewJob(key_id=key_id_of(request), kind=KIND, spec=spec, word=word)
+    new = NewJob(
+        key_id=key_id_of(request),
+        kind=KIND,
+        spec=spec,
+        word=request.headers.get("idempotency-key"),
+        webhook=told_to,
+    )
     job, is_new = await _added(parts, new)
     headers = {"Location": f"/jobs/{job.id}"}
     return JSONResponse(job_as_json(job), 202 if is_new else 200, headers)
@@ -93,7 +103,7 @@ def _asked(request: Request, body: bytes) -> tuple[Chain, dict[str, str]]:
         if not all(isinstance(line, str) for line in lines) or not all(
             isinstance(wish.get(name, ""), str) for name in _WISH
         ):
-            raise invalid_request("Operations, source and reference are texts")
+            raise invalid_request("Operations, source, reference and webhook are texts")
         return parse_words(lines), wish
     except ChainError as error:
         raise ApiError(400, "invalid_request", *error.mistakes) from error
