@@ -32,8 +32,8 @@ DOCUMENTS = {
 @schemathesis.hook
 def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
     for place in (case.query, case.body):
-        if isinstance(place, dict) and "url" in place:
-            place["url"] = _harmless(place["url"])
+        for name in {"url", "webhook"} & set(place if isinstance(place, dict) else ()):
+            place[name] = _harmless(place[name])
     if SENSE:
         _make_sense(case)
 
@@ -48,6 +48,8 @@ def _harmless(url: object) -> object:
 def _make_sense(case: Case) -> None:
     if case.query.get("palette"):
         case.query["palette"] = "css"
+    if case.query.get("webhook"):
+        case.query["webhook"] = PICTURE_URL
     if case.method == "PUT":
         case.query.pop("format", None)
         if case.path_parameters["name"] == "css":

@@ -68,7 +68,7 @@ def webhook_asked(poster: Poster, text: str | None) -> str | None:
         raise invalid_request(f"Invalid webhook: {error.message}") from error
     except BlockedAddress as error:
         raise ApiError(400, error.code, "This webhook can not be told", OPENING) from error
-    if len(url) > MAX_URL_CHARS:
+    if max(len(url), len(text)) > MAX_URL_CHARS:
         raise invalid_request(f"Invalid webhook: it is longer than {MAX_URL_CHARS} characters")
     return url
 
