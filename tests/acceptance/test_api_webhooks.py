@@ -61,6 +61,11 @@ def secret(folder, *flags):
     return done.stdout.strip()
 
 
+def later():
+    """A clock that is ahead of every lease and first wait."""
+    return datetime.now(UTC) + timedelta(seconds=LEASE_S + 1)
+
+
 def submit(client, webhook, chain=("flip",), **query):
     md5 = client.post("/images", content=PICTURE).raise_for_status().json()["md5"]
     wish = {"operations": list(chain), "webhook": webhook}
@@ -112,6 +117,17 @@ def test_with_a_text_it_is_a_parameter_and_a_job_without_one_has_none(client, re
     job = client.post(path, content="flip", params={"webhook": url}).json()
     assert settled(client, job["id"])["webhook"]["state"] == "delivered"
     assert [told(request)["id"] for request in receiver.requests] == [job["id"]]
+
+
+def test_a_result_is_the_same_file_before_and_after_its_end_was_told(client, folder, receiver):
+    job = submit(client, receiver.on("/told", o.answer(status=500), o.answer())).json()
+    until(lambda: client.get(f"/jobs/{job['id']}").json()["webhook"]["attempts"])
+    path = f"/jobs/{job['id']}/result"
+    tag = client.head(path).headers["etag"]
+    with open_catalog(None, folder / "data", clock=later) as catalog:
+        catalog.webhooks.told(catalog.webhooks.claim(LEASE_S), delivered=True)
+    assert settled(client, job["id"])["webhook"]["attempts"] == 2
+    assert client.head(path, headers={"If-None-Match": tag}).status_code == 304
 
 
 def test_a_job_that_is_canceled_tells_it(tmp_path, receiver):
@@ -176,9 +192,6 @@ async def test_an_end_that_was_being_told_when_the_service_was_killed_is_told_ag
         job = submit(client, url).json()
         until(lambda: receiver.requests)
         service.stop(signal.SIGKILL)
-
-    def later():
-        return datetime.now(UTC) + timedelta(seconds=LEASE_S + 1)
 
     with open_catalog(None, tmp_path / "data", clock=later) as catalog:
         async with sending(catalog) as sent:

@@ -89,10 +89,10 @@ async def test_receivers_that_do_not_answer_keep_no_other_waiting(catalog, recei
     assert {state(catalog, each) for each in slow} == {(0, "due")}
 
 
-async def test_many_are_told(catalog, receiver):
+async def test_many_are_told_once_by_two(catalog, receiver):
     url = receiver.serve("/told", b"")
     made = [canceled(catalog, url) for _ in range(50)]
-    async with sending(catalog):
+    async with sending(catalog), sending(catalog):
         await until(lambda: {state(catalog, job) for job in made} == {(1, "delivered")})
     assert sorted(told(request)["id"] for request in receiver.requests) == sorted(
         job.id for job in made

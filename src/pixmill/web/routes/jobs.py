@@ -257,7 +257,8 @@ async def result(request: Request, parts: Parts, job_id: Id) -> Response:
         "Content-Disposition": f'inline; filename="{name}"',
         "Cache-Control": "private, no-cache",
     }
-    facts = Facts(f"{job.id}-{job.revision}", job.finished_at or job.created_at, headers)
+    made_at = job.finished_at or job.created_at
+    facts = Facts(f"{job.id}-{made_at.timestamp() * 1000:.0f}", made_at, headers)
     answer = not_modified(request, facts)
     if answer is not None:
         return answer
