@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from ipaddress import ip_network
 
 import pytest
@@ -163,6 +164,21 @@ async def test_a_catalog_that_is_gone_for_a_while_costs_nothing(catalog, receive
             patched.setattr(catalog.webhooks, "claim", gone)
             await until(lambda: sent.said("webhooks can not be looked for"))
         await attempted(catalog, job, 1)
+
+
+async def test_a_catalog_that_hangs_holds_up_no_end(catalog, receiver, monkeypatch):
+    canceled(catalog, receiver.serve("/told", b""))
+    goes_on, asked = threading.Event(), threading.Event()
+
+    def hang(*_):
+        asked.set()
+        goes_on.wait(60)
+
+    monkeypatch.setattr(catalog.webhooks, "claim", hang)
+    async with sending(catalog):
+        await until(asked.is_set)
+    assert not goes_on.is_set()
+    goes_on.set()
 
 
 async def test_a_defect_counts_as_a_failed_attempt(catalog, receiver, clock, monkeypatch):

@@ -21,6 +21,7 @@ from pixmill.signing import webhook_headers
 from pixmill.store.jobs import Webhook
 from pixmill.web.errors import JSON_TYPE, ApiError, invalid_request
 from pixmill.web.job_views import job_as_json
+from pixmill.web.store_calls import StoreCalls
 from pixmill.web.words import OPENING
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ _CONNECT_TIMEOUT_S = 5.0
 _LOOK_EVERY_S = 1.0
 _PAUSE_S = 5.0  # where the catalog can not be used
 _PATIENCE_S = 2.0  # with those under way, when the service ends
+_CATALOG_THREADS = 2
+_NO_CATALOG = (OutputError, ApiError)  # it can not be used, or does not answer
 
 
 def webhook_options(settings: Settings) -> FetchOptions:
@@ -91,6 +94,7 @@ class WebhookSender:
         rng: random.Random | None = None,
     ) -> None:
         self._catalog = catalog
+        self._ask = StoreCalls("catalog", threads=_CATALOG_THREADS)
         self._poster = poster
         self._log = log
         self._metrics = metrics
@@ -122,8 +126,8 @@ class WebhookSender:
                 await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
             busy = [name for name, number in self._of_receiver.items() if number >= AT_ONCE_OF_ONE]
             try:
-                job = await asyncio.to_thread(self._catalog.webhooks.claim, LEASE_S, busy)
-            except OutputError as error:
+                job = await self._ask(self._catalog.webhooks.claim, LEASE_S, busy)
+            except _NO_CATALOG as error:
                 self._log.warning("webhooks can not be looked for", reason=str(error))
                 await asyncio.sleep(_PAUSE_S)
                 continue
@@ -156,8 +160,8 @@ class WebhookSender:
         attempts = webhook.attempts + 1
         try:
             verdict, came = await self._attempt(job, webhook.url, attempts)
-            await asyncio.to_thread(self._catalog.webhooks.told, job, **verdict._asdict())
-        except OutputError as error:  # it is told again when the lease is over
+            await self._ask(self._catalog.webhooks.told, job, **verdict._asdict())
+        except _NO_CATALOG as error:  # it is told again when the lease is over
             self._log.warning("a webhook can not be noted", job=job.id, reason=str(error))
             return
         facts = {"job": job.id, "receiver": _receiver_of(job), "attempts": attempts, "came": came}
@@ -175,14 +179,14 @@ class WebhookSender:
         """Tell an end once; give what came of it, also in words for the log."""
         try:
             body = json.dumps(job_as_json(job)).encode()
-            secrets = await asyncio.to_thread(self._catalog.webhook_secrets.live)
+            secrets = await self._ask(self._catalog.webhook_secrets.live)
             headers = webhook_headers(_id_of(job), int(self._clock()), body, secrets)
             headers["Content-Type"] = JSON_TYPE
             status, asked_s = await self._poster.post(url, body, headers)
         except FetchError as error:
             verdict = verdict_on_failure(error, attempts, self._rng)
             return verdict, f"{error.code}: {error.message}"
-        except OutputError:
+        except _NO_CATALOG:
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, it must not come back for ever
             self._log.error("a webhook failed by a defect", error, job=job.id)
