@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=64)
     arguments = parser.parse_args()
     print(describe())
-    env = {**RATES, "PIXMILL_RENDERS_BYTES": "0", "PIXMILL_WAITING": str(arguments.waiting)}
+    env = {**RATES, "PIXMILL_ANSWERS_BYTES": "0", "PIXMILL_WAITING": str(arguments.waiting)}
     with tempfile.TemporaryDirectory() as name, serving(Path(name), env=env) as service:
         folder = Path(name)
         with service.client() as client:

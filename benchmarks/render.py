@@ -104,7 +104,7 @@ def main() -> None:
         making, keeping = folder / "making", folder / "keeping"
         for each in (making, keeping, folder / "files"):
             each.mkdir()
-        env = {**RATES, "PIXMILL_RENDERS_BYTES": "0"}
+        env = {**RATES, "PIXMILL_ANSWERS_BYTES": "0"}
         service = stack.enter_context(serving(making, env=env))
         kept = stack.enter_context(serving(keeping, env=RATES))
         paths = []

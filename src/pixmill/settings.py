@@ -151,8 +151,8 @@ class Settings(BaseSettings):
     )
     allowed_sources: Words = Field(
         (),
-        description="patterns of URLs (comma separated, as https://*.example.com/folder/) that the "
-        "service may fetch (default: any)",
+        description="patterns of URLs (comma separated, as https://*.example.com/folder/) that "
+        "may be fetched (default: any)",
     )
     max_bytes: Size = Field(256 * 2**20, ge=1, description="largest file")
     max_pixels: int = Field(120_000_000, ge=1, description="most pixels of an image")
@@ -209,13 +209,16 @@ class Settings(BaseSettings):
         64, ge=0, le=100_000, description="requests that may wait for a turn at analysis"
     )
     answers_bytes: Size = Field(
-        32 * 2**20, ge=0, description="most bytes of answers the service keeps"
-    )
-    renders_bytes: Size = Field(
-        32 * 2**20, ge=0, description="most bytes of pictures made at once that the service keeps"
+        32 * 2**20,
+        ge=0,
+        description="most bytes of answers and pictures kept in memory",
     )
     jobs: int = Field(
-        2, ge=0, le=1000, description="jobs at work at once in the service; 0 leaves them to others"
+        2,
+        ge=0,
+        le=1000,
+        description="jobs at work at once in the service, as many lists and as many others; "
+        "0 leaves them to others",
     )
     job_lease: float = Field(
         30.0,
@@ -224,6 +227,9 @@ class Settings(BaseSettings):
         description="after so long the jobs of a process that died are another's",
     )
     job_keep: float = Field(7.0, gt=0, le=36_525, description="days that results of jobs stay")
+    max_list: Size = Field(
+        64 * 2**20, ge=1, description="largest list of URLs that makes a job of the service"
+    )
     log_format: Literal["text", "json"] = Field(
         "text", description="form of messages on standard error"
     )

@@ -27,6 +27,14 @@ DOCUMENTS = {
     "text/plain": "gpl",
     "application/octet-stream": "ase",
 }
+LISTS: dict[str, Any] = {
+    "application/json": {"urls": [PICTURE_URL], "kind": "colors"},
+    "text/plain": PICTURE_URL,
+    "text/csv": f"id,url\n1,{PICTURE_URL}\n",
+    "text/tab-separated-values": f"id\turl\n1\t{PICTURE_URL}\n",
+    "application/jsonl": f'{{"url": "{PICTURE_URL}"}}\n',
+    "application/x-ndjson": f'{{"url": "{PICTURE_URL}"}}\n',
+}
 
 
 @schemathesis.hook
@@ -34,6 +42,10 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
     for place in (case.query, case.body):
         for name in {"url", "webhook"} & set(place if isinstance(place, dict) else ()):
             place[name] = _harmless(place[name])
+    if case.path == "/jobs" and isinstance(case.body, dict):
+        case.body = {**case.body, "urls": _harmless(case.body.get("urls"))}
+    elif case.path == "/jobs" and isinstance(case.body, str) and "://" in case.body:
+        case.body = PICTURE_URL
     if SENSE:
         _make_sense(case)
 
@@ -46,6 +58,11 @@ def _harmless(url: object) -> object:
 
 
 def _make_sense(case: Case) -> None:
+    if case.path == "/jobs" and case.method == "POST":
+        case.query = {"kind": "colors", "n": 2}
+        case.body = LISTS[case.media_type]
+    if "operations" in case.query:
+        case.query["operations"] = ["flip"]
     if case.query.get("palette"):
         case.query["palette"] = "css"
     if case.query.get("webhook"):
@@ -59,6 +76,8 @@ def _make_sense(case: Case) -> None:
     elif case.media_type == "multipart/form-data":
         words = {name: case.body[name] for name in ("source", "reference") if name in case.body}
         case.body = {"image": plain((1, 2, 3)), **words}
+    elif case.path == "/images" and case.media_type == "application/json":
+        case.body = {**case.body, "operations": ["flip"]}
     elif case.media_type == "application/octet-stream":
         case.body = plain((1, 2, 3))
     elif case.path.endswith("/operations"):
@@ -71,5 +90,6 @@ if SENSE:
     def what_makes_sense_is_accepted(context: CheckContext, response: Response, case: Case) -> None:
         # 404 is for names, and for colors too far from any; 405 for methods that are tried out.
         # 409 is for jobs in another state, and for words that stand for another request.
-        conflicts = {409} if "/jobs/" in case.path or case.path.endswith("/operations") else set()
+        jobs = case.path.startswith(("/jobs", "/images")) or case.path.endswith("/operations")
+        conflicts = {409} if jobs else set()
         assert response.status_code in {200, 201, 202, 204, 404, 405} | conflicts, response.text

@@ -130,6 +130,24 @@ def test_a_result_is_the_same_file_before_and_after_its_end_was_told(client, fol
     assert client.head(path, headers={"If-None-Match": tag}).status_code == 304
 
 
+@pytest.mark.parametrize("form", ["document", "text"])
+def test_a_list_tells_its_end_too(client, receiver, form):
+    picture, url = receiver.serve("/a.png", PICTURE), receiver.serve("/told", b"")
+    if form == "document":
+        wish = {"urls": [picture], "kind": "colors", "webhook": url}
+        answer = client.post("/jobs", json=wish)
+    else:
+        answer = client.post("/jobs", content=picture, params={"kind": "colors", "webhook": url})
+    assert answer.status_code == 202
+    job = settled(client, answer.json()["id"])
+    assert (job["state"], job["webhook"]["state"]) == ("succeeded", "delivered")
+    (request,) = (each for each in receiver.requests if each.path == "/told")
+    assert told(request)["progress"] == {"done": 1, "failed": 0, "total": 1}
+    for bad in ("ftp://example.org/", "http://10.0.0.1/"):
+        query = {"kind": "colors", "webhook": bad}
+        assert client.post("/jobs", content=picture, params=query).status_code == 400
+
+
 def test_a_job_that_is_canceled_tells_it(tmp_path, receiver):
     with serving(tmp_path, env={"PIXMILL_JOBS": "0"}) as idle, idle.client() as client:
         job = submit(client, receiver.serve("/told", b"")).json()

@@ -231,6 +231,15 @@ def test_a_job_whose_process_died_too_often_alone_is_not_begun_again(jobs, clock
     assert claim(jobs).id == job.id
 
 
+def test_a_job_that_got_further_is_begun_again_however_often_its_process_died(jobs, clock):
+    job = add(jobs)
+    for number in range(1, MAX_DEATHS + 3):
+        assert claim(jobs, f"process-{number}").attempts == number
+        assert jobs.renew(job.id, f"process-{number}", 30.0, Progress(number, 0, 99))
+        clock.forward(31)
+    assert claim(jobs, "next").id == job.id
+
+
 def test_a_job_beside_others_is_not_held_to_their_death(jobs, clock):
     made = [add(jobs, 1, number) for number in range(2)]
     for number in range(MAX_DEATHS + 3):

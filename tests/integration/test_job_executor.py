@@ -168,6 +168,21 @@ def test_a_job_that_is_canceled_in_its_last_moment_is_dropped_too(jobs, bench):
         assert state(jobs, job) == "canceled"
 
 
+def test_what_can_not_be_cleared_away_is_told_and_the_next_job_is_done(jobs, bench):
+    def fail(job):
+        raise OutputError("the disk is gone")
+
+    bench.dropped = fail
+    job = add(jobs, "wait")
+    with working(jobs, bench) as executor:
+        bench.begins.acquire()
+        jobs.move(job.id, "cancel")
+        later = add(jobs, "end", executor)
+        until(lambda: state(jobs, later) == "succeeded")
+        sentence = "what was made for a job that is over can not be cleared away"
+        assert executor.told == [(sentence, "the disk is gone")]
+
+
 def test_the_end_of_the_process_lets_a_job_end(jobs, bench):
     job = add(jobs, "hang")
     with working(jobs, bench, patience_s=30):

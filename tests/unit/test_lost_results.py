@@ -66,6 +66,16 @@ def test_a_result_of_no_job_goes_and_the_others_stay(jobs, results):
     assert {info.name for info in results.all("results")} == {name}
 
 
+def test_the_table_of_errors_belongs_to_the_job_of_its_table(jobs, results):
+    job, name = done(jobs, results)
+    errors = name.replace(".png", "-errors.csv")
+    results.put(errors, b"line,url")
+    results.put(NOBODY.replace(".png", "-errors.csv"), b"line,url")
+    assert found(jobs, results) == [("result without job", NOBODY.replace(".png", "-errors.csv"))]
+    jobs.move(job.id, "expire")
+    assert ("result without job", errors) in found(jobs, results)
+
+
 def test_what_an_expired_job_left_goes(jobs, results):
     """The process was killed between the end of the job and the deletion of its result."""
     job, name = done(jobs, results)

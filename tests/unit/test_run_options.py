@@ -9,6 +9,7 @@ from pathlib import Path
 from pixmill.batch.options import RunOptions
 from pixmill.cli.order import Order
 from pixmill.cli.run_options import run_options
+from pixmill.fetch.sources import parse_patterns
 from pixmill.settings import Settings
 
 RENAMED = {
@@ -21,8 +22,9 @@ RENAMED = {
 TOLD_TO_OTHERS = {
     "log_format", "data", "catalog", "host", "port", "trusted_proxies", "bootstrap_key_file",
     "key_rate", "address_rate", "sign_in_rate", "waiting", "answers_bytes", "archive", "blobs",
-    "originals", "keep", "public_read", "jobs", "job_lease", "job_keep",
+    "originals", "keep", "public_read", "jobs", "job_lease", "job_keep", "max_list",
 }  # fmt: skip
+PARSED = {"allowed_sources": parse_patterns}
 IN_LIMITS = {"max_pixels", "max_side"}
 CHANGED = {
     "fetchers": 7, "per_host": 3, "workers": 1, "queue": 11, "memory": 2**31, "timeout": 5.0,
@@ -30,7 +32,7 @@ CHANGED = {
     "user_agent": "me", "contact": "us", "allow_private": True,
     "allow_networks": (ip_network("10.0.0.0/8"),), "max_bytes": 12345, "max_pixels": 99,
     "max_side": 98, "decode_timeout": 4.0, "cache": Path("kept"), "cache_max_bytes": 2**25,
-    "log_format": "json",
+    "log_format": "json", "allowed_sources": ("https://example.com/",),
 }  # fmt: skip
 
 
@@ -43,4 +45,5 @@ def test_every_setting_reaches_the_run():
             assert getattr(options.limits, name) == value
         elif name not in TOLD_TO_OTHERS:
             assert RENAMED.get(name, name) in names
-            assert getattr(options, RENAMED.get(name, name)) == value, name
+            wanted = PARSED[name](value) if name in PARSED else value
+            assert getattr(options, RENAMED.get(name, name)) == wanted, name

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from pixmill.analysis import Wanted, analyze_packed
+from pixmill.fetch.sources import parse_patterns
 from pixmill.imaging.probe import Limits
 
 if TYPE_CHECKING:
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pixmill.analysis import Greyed, Task
+    from pixmill.batch.memory import MemoryPlan
+    from pixmill.fetch.sources import SourcePattern
+    from pixmill.pool import Pool
     from pixmill.record import Analysis, Cluster, Kept, Match
+    from pixmill.settings import Settings
 
 
 class Keeper(Protocol):
@@ -33,6 +38,18 @@ class Keeper(Protocol):
         """Tell whether the image is there already, so that it need not be fetched again."""
 
 
+class Shared(NamedTuple):
+    """A pool that others use as well, and what a run may take beside it.
+
+    Its function answers tasks as `RunOptions.analyze` does. No more than `at_once` images of the
+    run are in it at a time, so that others soon have their turn.
+    """
+
+    pool: Pool[Any, Any]
+    plan: MemoryPlan
+    at_once: int
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOptions:
     """All that a run can be told; sizes in bytes, times in seconds.
@@ -41,7 +58,9 @@ class RunOptions:
     and return what `pixmill.analysis.pack` returns. `matcher`, such as `pixmill.Matcher`, makes the
     match of each record from the clusters, which `wanted` must ask for. With a `keeper` the bytes
     of every image are kept, and `analyze` returns what `pixmill.analysis.analyze_greyed` returns.
-    `reserved_bytes` of `memory_bytes` are left to what the caller does with the records.
+    `reserved_bytes` of `memory_bytes` are left to what the caller does with the records. With
+    `shared` the run has no pool of its own, and `workers`, `memory_bytes`, `reserved_bytes`,
+    `decode_timeout_s` and `analyze` do not count.
     """
 
     wanted: Wanted = field(default_factory=Wanted)
@@ -63,6 +82,7 @@ class RunOptions:
     contact: str | None = None
     allow_private: bool = False
     allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    allowed_sources: tuple[SourcePattern, ...] = ()
     dedupe: bool = True
     cache: Path | None = None
     cache_max_bytes: int = 2**30
@@ -70,3 +90,29 @@ class RunOptions:
     matcher: Callable[[tuple[Cluster, ...]], Match] | None = None
     analyze: Callable[[memoryview, Task], bytes | Greyed] = analyze_packed
     keeper: Keeper | None = None
+    shared: Shared | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, **more: Any) -> Self:
+        """Take from the settings what they tell, but for what is given here."""
+        told: dict[str, Any] = {
+            "limits": Limits(max_pixels=settings.max_pixels, max_side=settings.max_side),
+            "workers": settings.workers,
+            "fetchers": settings.fetchers,
+            "per_host": settings.per_host,
+            "queue": settings.queue,
+            "memory_bytes": settings.memory,
+            "timeout_s": settings.timeout,
+            "connect_timeout_s": settings.connect_timeout,
+            "idle_timeout_s": settings.idle_timeout,
+            "retries": settings.retries,
+            "max_redirects": settings.max_redirects,
+            "max_bytes": settings.max_bytes,
+            "decode_timeout_s": settings.decode_timeout,
+            "user_agent": settings.user_agent,
+            "contact": settings.contact,
+            "allow_private": settings.allow_private,
+            "allow_networks": settings.allow_networks,
+            "allowed_sources": parse_patterns(settings.allowed_sources),
+        }
+        return cls(**{**told, **more})

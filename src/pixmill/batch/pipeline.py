@@ -9,8 +9,9 @@ import asyncio
 import copy
 import hashlib
 import traceback
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pixmill.analysis import Task, packed_bytes, unpack
@@ -28,7 +29,8 @@ from pixmill.imaging.probe import Header, check, probe
 from pixmill.record import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
+    from concurrent.futures import Future
 
     from pixmill.analysis import Greyed, Wanted
     from pixmill.batch.cache import Known
@@ -67,6 +69,7 @@ def _fetch_options(options: RunOptions, plan: MemoryPlan) -> FetchOptions:
         user_agent=options.user_agent or user_agent(options.contact),
         allow_private=options.allow_private,
         allow_networks=options.allow_networks,
+        allowed_sources=options.allowed_sources,
     )
 
 
@@ -89,6 +92,8 @@ class Pipeline:
         self._cache = cache
         self._keeping = keeping
         self._landing: Landing[bytes | Greyed] = Landing()
+        at_once = options.shared.at_once if options.shared else options.queue
+        self._places = asyncio.Semaphore(at_once)
         remembered = _remembered(plan, options.wanted)
         self._urls: Once[Outcome] = Once(remembered, keep=_without_traceback)
         self._images: Once[Analyzed | ItemError] = Once(remembered, keep=_bare)
@@ -205,10 +210,12 @@ class Pipeline:
         header = probe(body.view())
         check(header, self._limits)
         payload: bytes | Body = body if body.data is None else body.data
-        future = self._pool.submit(
-            payload, Task(header, self._options.wanted), need_bytes=header.decode_bytes
-        )
-        answer = await self._landing.wait(future)
+        async with self._places:
+            future = self._pool.submit(
+                payload, Task(header, self._options.wanted), need_bytes=header.decode_bytes
+            )
+            with _taken(future):
+                answer = await self._landing.wait(future)
         if isinstance(answer, bytes):
             return Analyzed(answer)
         if self._keeping is None:
@@ -221,6 +228,25 @@ class Pipeline:
         trace = "".join(traceback.format_exception(error)) if self._options.tracebacks else None
         failure = Failure(error.code, error.message, trace)
         return Outcome(None, failure, status or error.http_status, attempts or error.attempts)
+
+
+@contextmanager
+def _taken(future: Future[bytes | Greyed]) -> Iterator[None]:
+    """Delete the file of an answer that comes when nobody waits for it any more."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        future.add_done_callback(_drop_file)
+        raise
+
+
+def _drop_file(future: Future[bytes | Greyed]) -> None:
+    if future.cancelled() or future.exception() is not None:
+        return
+    answer = future.result()
+    if not isinstance(answer, bytes) and isinstance(answer.grey, str):
+        with suppress(OSError):
+            Path(answer.grey).unlink(missing_ok=True)
 
 
 def _again(result: Result, kept: Kept | None) -> Outcome:

@@ -86,7 +86,11 @@ class Run:
         _refuse_unlike(options)
         self._urls = urls
         self._options = options
-        self._plan = plan_memory(options.memory_bytes, options.workers, options.reserved_bytes)
+        self._plan = (
+            options.shared.plan
+            if options.shared
+            else plan_memory(options.memory_bytes, options.workers, options.reserved_bytes)
+        )
         self._finished: queue.SimpleQueue[list[tuple[Item, Outcome]] | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self.stopped = False
@@ -98,15 +102,19 @@ class Run:
     def __enter__(self) -> Self:
         # The pool first: its fork server imports the kernels while this process imports the HTTP
         # client.
-        self._pool: Pool[Task, bytes | Greyed] = Pool(
+        shared = self._options.shared
+        self._pool: Pool[Task, bytes | Greyed] = shared.pool if shared else self._own_pool()
+        self._thread.start()
+        return self
+
+    def _own_pool(self) -> Pool[Task, bytes | Greyed]:
+        return Pool(
             self._options.analyze,
             workers=self._options.workers,
             item_timeout_s=self._options.decode_timeout_s,
             decode_budget_bytes=self._plan.decode,
             preload=_PRELOAD + (_PRELOAD_CLUSTERS if self._options.wanted.summarizer else ()),
         )
-        self._thread.start()
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self._started.wait()
@@ -114,7 +122,8 @@ class Run:
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
                 self._loop.call_soon_threadsafe(self._main.cancel)
         self._thread.join()
-        self._pool.close(cancel=True)
+        if self._options.shared is None:
+            self._pool.close(cancel=True)
 
     def stop(self) -> None:
         """End the iteration early. Safe in a signal handler: SimpleQueue.put is reentrant."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from pixmill.analysis import analyze_greyed, analyze_packed
 from pixmill.batch.memory import PARQUET_BYTES, most_workers
 from pixmill.batch.options import RunOptions
-from pixmill.imaging.probe import Limits
 
 if TYPE_CHECKING:
     from pixmill.cli.order import Order
@@ -24,27 +23,12 @@ def run_options(order: Order, settings: Settings, *, wants_md5: bool) -> RunOpti
     workers = settings.workers
     if "workers" not in settings.model_fields_set:
         workers = min(workers, most_workers(settings.memory, reserved))
-    return RunOptions(
+    return RunOptions.of(
+        settings,
         wanted=order.wanted(md5=wants_md5),
         matcher=order.matcher,
-        limits=Limits(max_pixels=settings.max_pixels, max_side=settings.max_side),
         workers=workers,
-        fetchers=settings.fetchers,
-        per_host=settings.per_host,
-        queue=settings.queue,
-        memory_bytes=settings.memory,
         reserved_bytes=reserved,
-        timeout_s=settings.timeout,
-        connect_timeout_s=settings.connect_timeout,
-        idle_timeout_s=settings.idle_timeout,
-        retries=settings.retries,
-        max_redirects=settings.max_redirects,
-        max_bytes=settings.max_bytes,
-        decode_timeout_s=settings.decode_timeout,
-        user_agent=settings.user_agent,
-        contact=settings.contact,
-        allow_private=settings.allow_private,
-        allow_networks=settings.allow_networks,
         dedupe=order.dedupe,
         cache=settings.cache,
         cache_max_bytes=settings.cache_max_bytes,

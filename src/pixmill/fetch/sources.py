@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from pixmill.errors import InvalidUrl
+from pixmill.errors import InvalidUrl, UsageError
 from pixmill.fetch.url import parse_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pixmill.fetch.url import Target
 
 _ANY_SCHEME, _ANY_NAME = "*://", "*."
@@ -50,6 +52,14 @@ class SourcePattern:
         # A server would leave the folder for a path with dots, whichever way it spells them.
         plain = unquote_to_bytes(unquote_to_bytes(path.partition("?")[0]))
         return path.startswith(self.path) and not _DOTS.search(plain)
+
+
+def parse_patterns(texts: Iterable[str]) -> tuple[SourcePattern, ...]:
+    """Read the patterns of the settings; UsageError with a sentence where one is none."""
+    try:
+        return tuple(map(parse_pattern, texts))
+    except ValueError as error:
+        raise UsageError(f"allowed_sources: {error}") from error
 
 
 def parse_pattern(text: str) -> SourcePattern:

@@ -187,9 +187,15 @@ class Executor:
             self._told("a job failed by a defect", error)
             event, outcome = "fail", Outcome(code=InternalError.code, message=_DEFECT)
         if not self._ended(job, hold, event, outcome) and self._is_over(job):
-            runner.dropped(job)
+            self._drop(runner, job)
         if event == "release" and not self._stopped:
             self._rest(_PAUSE_S)
+
+    def _drop(self, runner: Runner, job: Job) -> None:
+        try:
+            runner.dropped(job)
+        except OutputError as error:
+            self._told("what was made for a job that is over can not be cleared away", error)
 
     def _ended(self, job: Job, hold: Hold, event: Event, outcome: Outcome) -> bool:
         """Write down what became of a job; False where it is not ours any more."""

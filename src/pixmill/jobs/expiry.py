@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pixmill.jobs.list_files import clear
+from pixmill.jobs.list_orders import KINDS
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -24,7 +27,14 @@ class Expiry:
 
     def expire(self, job: Job) -> None:
         """Drop the result of a job that has ended; its row is told to be without one first."""
-        if self._jobs.move(job.id, "expire") and job.outcome.result:
+        if self._jobs.move(job.id, "expire"):
+            self.clear(job)
+
+    def clear(self, job: Job) -> None:
+        """Delete the files of a job that has ended and is not at work."""
+        if job.kind in KINDS:
+            clear(self._results, job)
+        elif job.outcome.result:
             self._results.delete(job.outcome.result.name)
 
     def expire_before(self, moment: datetime) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _WORD = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}"
 _RESULT = re.compile(
-    rf"{FOLDER}/[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/{_WORD}/{_WORD}-([0-9a-f]{{32}})\.[a-z0-9]{{1,10}}"
+    rf"{FOLDER}/[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/{_WORD}/{_WORD}-([0-9a-f]{{32}})(?:-errors)?\.[a-z0-9]{{1,10}}"
 )
 _AT_ONCE = 100
 
@@ -59,7 +59,11 @@ def drop_result(jobs: Jobs, results: BlobStore, lost: LostResult) -> None:
 def _is_of_a_job(jobs: Jobs, id_: str, name: str) -> bool:
     """Tell whether a job names a result, or may be writing it just now."""
     job = jobs.find(id_)
-    return job is not None and (job.state not in FINISHED or _result_of(job) == name)
+    if job is None or job.state not in FINISHED:
+        return job is not None
+    result = _result_of(job)
+    # Beside the table of a list lies that of its errors.
+    return result is not None and name in {result, f"{result.rpartition('.')[0]}-errors.csv"}
 
 
 def _result_of(job: Job) -> str | None:

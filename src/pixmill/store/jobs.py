@@ -50,7 +50,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
 
 FINISHED: tuple[State, ...] = ("succeeded", "failed", "canceled", "expired")
 MAX_QUEUED = 10_000  # jobs of one key that wait or run
-MAX_DEATHS = 3  # of processes that ran nothing else, after which a job is not begun again
+MAX_DEATHS = 3  # in a row, none of which got further, of processes that ran nothing else
 MAX_SPEC_BYTES = 64 << 10
 _ID = re.compile(r"[0-9a-f]{32}")
 _WORD = re.compile(r"[!-~]{1,200}")
@@ -151,7 +151,7 @@ class Jobs(Protocol):
         """Take a job that waits, or whose lease is over, for `lease_s` seconds; None without any.
 
         The key that has the fewest jobs running comes first, of a key the oldest job. A job whose
-        process died too often is failed instead.
+        process died MAX_DEATHS times is failed instead.
         """
 
     def renew(self, id_: str, owner: str, lease_s: float, progress: Progress) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import errno
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +19,8 @@ from pixmill.fetch.poster import Poster
 from pixmill.ingest.retention import forget_old
 from pixmill.jobs.executor import Executor
 from pixmill.jobs.expiry import Expiry
+from pixmill.jobs.list_orders import KINDS
+from pixmill.jobs.lists import ListRunner
 from pixmill.jobs.operations import KIND, OperationsRunner
 from pixmill.store import catalog_stands, open_results
 from pixmill.web.armor import Armor
@@ -29,6 +31,7 @@ from pixmill.web.engine import Engine
 from pixmill.web.errors import ApiError, error_response, no_room, overloaded
 from pixmill.web.gate import Gate
 from pixmill.web.heads import HeadAsGet
+from pixmill.web.list_requests import Incoming
 from pixmill.web.openapi import describe
 from pixmill.web.pages import STATIC_FOLDER, Assets, Pages
 from pixmill.web.proxies import TrustedProxies
@@ -43,6 +46,7 @@ from pixmill.web.routes import (
     health,
     images,
     jobs,
+    lists,
     match,
     monitoring,
     palettes,
@@ -57,22 +61,23 @@ from pixmill.web.webhooks import WebhookSender, webhook_options
 from pixmill.web.words import refusal_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import datetime
 
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
+    from pixmill.jobs.executor import Runner
     from pixmill.settings import Settings
-    from pixmill.store import Archive, BlobStore, Catalog
+    from pixmill.store import Archive, Catalog
     from pixmill.web.access import Log
     from pixmill.web.metrics import Metrics
 
 # In the order of the document; requests go through them with `grey` first, which is in a hurry.
 _SUBJECTS = (
-    match, colors, palettes, images, grey, render, jobs, monitoring, console, gallery, sign_in,
-    health,
+    match, colors, palettes, images, grey, render, lists, jobs, monitoring, console, gallery,
+    sign_in, health,
 )  # fmt: skip
 _UPLOADS = (
     "/colours/match", "/colors/match", "/colors/top", "/colors/dominant", "/console/look",
@@ -91,7 +96,8 @@ def create_app(
     credentials, quotas = Credentials(catalog, ask_catalog), Quotas(settings)
     upload_bytes = settings.max_bytes + MULTIPART_BYTES
     limits = BodyLimits(
-        by_path=dict.fromkeys(_UPLOADS, upload_bytes), by_prefix={"/palettes/": _PALETTE_BYTES}
+        by_path={**dict.fromkeys(_UPLOADS, upload_bytes), "/jobs": settings.max_list},
+        by_prefix={"/palettes/": _PALETTE_BYTES},
     )
 
     @asynccontextmanager
@@ -105,8 +111,14 @@ def create_app(
             results = open_results(settings.blobs, settings.data)
             loop = asyncio.get_running_loop()
             rendering = Rendering(engine, depot.originals, results.spool, loop)
-            jobs = _jobs_at_work(settings, catalog, rendering, results, log)
-            at_work = await stack.enter_async_context(jobs)
+            own = OperationsRunner(rendering.begin, results)
+            shared = engine.shared(settings.jobs)
+            lists = ListRunner(settings, catalog, archive, results, shared)
+            # Apart, so that lists of hours keep no camera waiting.
+            runners = {KIND: own}, dict.fromkeys(KINDS, lists)
+            expiry = Expiry(catalog.jobs, results)
+            jobs = _jobs_at_work(settings, catalog, runners, expiry, log)
+            wake_jobs = await stack.enter_async_context(jobs)
             app.state.services = Services(
                 ask_catalog=ask_catalog,
                 catalog=catalog,
@@ -114,8 +126,8 @@ def create_app(
                 credentials=credentials,
                 depot=depot,
                 engine=engine,
-                executor=at_work.executor,
-                expiry=at_work.expiry,
+                expiry=expiry,
+                incoming=Incoming(results.spool),
                 metrics=metrics,
                 pages=Pages(),
                 poster=poster,
@@ -123,6 +135,7 @@ def create_app(
                 renders=Renders(settings, metrics, engine, depot.originals, rendering),
                 results=results,
                 shelf=Shelf(catalog, ask_catalog),
+                wake_jobs=wake_jobs,
             )
             if settings.keep is not None:
                 await stack.enter_async_context(
@@ -161,32 +174,41 @@ def create_app(
     return app
 
 
-class _Jobs(NamedTuple):
-    """The parts that are about jobs."""
-
-    executor: Executor
-    expiry: Expiry
-
-
 @asynccontextmanager
 async def _jobs_at_work(
-    settings: Settings, catalog: Catalog, rendering: Rendering, results: BlobStore, log: Log
-) -> AsyncIterator[_Jobs]:
-    """Run jobs until the end of the context, which lets those at work end or hands them back."""
-    executor = Executor(
-        catalog.jobs,
-        {KIND: OperationsRunner(rendering.begin, results)},
-        at_once=settings.jobs,
-        told=log.error,
-        lease_s=settings.job_lease,
-    )
-    expiry = Expiry(catalog.jobs, results)
-    executor.start()
+    settings: Settings,
+    catalog: Catalog,
+    kinds: Sequence[Mapping[str, Runner]],
+    expiry: Expiry,
+    log: Log,
+) -> AsyncIterator[Callable[[], None]]:
+    """Run jobs until the end of the context, which lets those at work end or hands them back.
+
+    Gives what tells of a new job.
+    """
+
+    def wake() -> None:
+        for executor in executors:
+            executor.wake()
+
+    executors = [
+        Executor(
+            catalog.jobs,
+            runners,
+            at_once=settings.jobs,
+            told=log.error,
+            lease_s=settings.job_lease,
+        )
+        for runners in kinds
+    ]
+    for executor in executors:
+        executor.start()
     try:
         async with _forgetting(expiry.expire_before, settings.job_keep, "jobs", log):
-            yield _Jobs(executor, expiry)
+            yield wake
     finally:
-        await asyncio.to_thread(executor.stop, _PATIENCE_S)
+        stops = [asyncio.to_thread(executor.stop, _PATIENCE_S) for executor in executors]
+        await asyncio.gather(*stops)
 
 
 @asynccontextmanager

@@ -113,7 +113,7 @@ async def match_asked(
         check_url(url, mistakes)
     if query.space not in METRICS:
         mistakes.add("Invalid colour space")
-    tolerance = _tolerance(query.max_distance, mistakes)
+    tolerance = tolerance_of(query.max_distance, mistakes)
     if query.summarizer not in get_args(Summarizer):
         mistakes.add("Invalid image summariser")
     chosen = await shelf.get(query.palette)
@@ -148,7 +148,8 @@ def number_of_colors(text: str | None, default: int, mistakes: Mistakes) -> int:
     return number
 
 
-def _tolerance(text: str | None, mistakes: Mistakes) -> float | None:
+def tolerance_of(text: str | None, mistakes: Mistakes) -> float | None:
+    """Read how far a color may be."""
     if text is None or text == "":
         return None
     fits = len(text) <= _MOST_NUMBER_CHARS and text.isascii() and "_" not in text

@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from pixmill.analysis import Task, unpack
 from pixmill.analysis.rendering import Made, RenderTask
 from pixmill.analysis.work import Answer, Order, work
-from pixmill.batch.memory import most_workers, plan_memory
 from pixmill.batch.once import Once
-from pixmill.errors import ItemError, OutputError, RunError, UsageError
+from pixmill.batch.options import Shared
+from pixmill.errors import ItemError, OutputError, RunError
 from pixmill.fetch.client import Fetcher
-from pixmill.fetch.options import FetchOptions, user_agent
-from pixmill.fetch.sources import parse_pattern
 from pixmill.fetch.url import parse_url
 from pixmill.imaging.digest import sha256_digest
 from pixmill.imaging.operations import memory_bytes
@@ -28,22 +26,21 @@ from pixmill.pool import Pool
 from pixmill.web.admission import Admission
 from pixmill.web.answers import Answers
 from pixmill.web.errors import no_room, overloaded, too_many_requests
+from pixmill.web.plan import fetch_options, plan_service
 from pixmill.web.presence import while_there
 from pixmill.web.services import key_of
 from pixmill.web.uploads import Upload, read_upload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from concurrent.futures import Future
 
     from starlette.requests import Request
 
     from pixmill.analysis import Wanted
     from pixmill.analysis.timing import Timed
-    from pixmill.batch.memory import MemoryPlan
     from pixmill.fetch.body import Body, BodyWriter
     from pixmill.fetch.call import Download
-    from pixmill.fetch.sources import SourcePattern
     from pixmill.imaging.header import Header
     from pixmill.imaging.operations import Chain
     from pixmill.record import Analysis
@@ -51,13 +48,13 @@ if TYPE_CHECKING:
     from pixmill.web.answers import Known
     from pixmill.web.metrics import Metrics
     from pixmill.web.originals import Source
+    from pixmill.web.plan import ServicePlan
 
-# What this process needs besides the parent of a batch: the framework, the catalog, palettes.
-SERVICE_BYTES = 96 * 2**20
 _PRELOAD = ("pixmill.batch.warm", "pixmill.analysis.warm")
 _IN_PLACE_BYTES = 2**18  # up to here hashing takes less than a thread's hand-over
 _RETRY_AFTER_S = 5
 _RENDERS_A_WORKER = 2  # one is being made while the next is made ready
+_AHEAD = 2  # images of one list in the pool for each worker, so that none waits for the next
 
 
 class Engine:
@@ -68,17 +65,18 @@ class Engine:
         settings: Settings,
         metrics: Metrics,
         *,
-        plan: MemoryPlan,
+        plan: ServicePlan,
         fetcher: Fetcher,
         pool: Pool[Order, Answer],
     ) -> None:
-        self._limits = Limits(settings.max_pixels, settings.max_side, plan.decode)
+        self.plan = plan
+        self._limits = Limits(settings.max_pixels, settings.max_side, plan.memory.decode)
         self.max_bytes = settings.max_bytes
         self._patience_s = settings.timeout
         self._metrics = metrics
         self._fetcher = fetcher
         self._pool = pool
-        self._answers: Answers[bytes] = Answers(settings.answers_bytes)
+        self.answers: Answers[Any] = Answers(settings.answers_bytes)
         self._running: Once[bytes] = Once(settings.fetchers, keep=lambda packed: packed)
         self._at_work = 0
         # Apart, so that sources that do not answer keep nobody from uploading.
@@ -92,29 +90,25 @@ class Engine:
     @asynccontextmanager
     async def open(cls, settings: Settings, metrics: Metrics) -> AsyncIterator[Self]:
         """Start the pool and the fetcher; both end with the context."""
-        reserved = SERVICE_BYTES + settings.answers_bytes + settings.renders_bytes
-        workers = settings.workers
-        if "workers" not in settings.model_fields_set:
-            workers = min(workers, most_workers(settings.memory, reserved))
-        plan = plan_memory(settings.memory, workers, reserved)
+        plan = plan_service(settings)
         async with AsyncExitStack() as stack:
             pool: Pool[Order, Answer] = Pool(
                 work,
-                workers=workers,
+                workers=plan.workers,
                 item_timeout_s=settings.decode_timeout,
-                decode_budget_bytes=plan.decode,
+                decode_budget_bytes=plan.memory.decode,
                 preload=_PRELOAD,
             )
             stack.callback(pool.close, cancel=True)
-            fetcher = await stack.enter_async_context(Fetcher(_fetch_options(settings, plan)))
+            fetcher = await stack.enter_async_context(Fetcher(fetch_options(settings, plan.memory)))
             engine = cls(settings, metrics, plan=plan, fetcher=fetcher, pool=pool)
             metrics.watch_pool(
-                busy=lambda: min(engine._at_work, workers),
+                busy=lambda: min(engine._at_work, plan.workers),
                 waiting=lambda: (
                     engine.downloads.waiting
                     + engine.analyses.waiting
                     + engine.renders.waiting
-                    + max(0, engine._at_work - workers)
+                    + max(0, engine._at_work - plan.workers)
                 ),
             )
             yield engine
@@ -124,15 +118,19 @@ class Engine:
         """Whether no image can be analyzed any more."""
         return self._pool.broken is not None
 
+    def shared(self, at_once: int) -> Shared:
+        """Give a list, one of `at_once`, its part of the pool: it is never far ahead of others."""
+        return Shared(self._pool, self.plan.of_a_list(at_once), _AHEAD * self.plan.workers)
+
     async def at_url(self, request: Request, url: str, wanted: Wanted) -> Analysis:
         """Analyze the image at a URL, for as long as the request's client waits.
 
         Raises ItemError where there is none to be had, ApiError 503 where too much is going on, and
         ClientDisconnect.
         """
-        known = self._answers.known(url)
-        kept = self._answers.find(known.content, wanted) if known else None
-        if known and kept and self._answers.is_fresh(known):
+        known = self.answers.known(url)
+        kept = self.answers.find(known.content, wanted) if known else None
+        if known and kept and self.answers.is_fresh(known):
             self._metrics.answer_looked_up(hit=True)
             return unpack(kept)
         work = self._from_url(key_of(request), url, wanted, known if kept else None)
@@ -185,8 +183,8 @@ class Engine:
                 download = await self.fetch(url, known)
         with download.body as body:
             if known and download.http_status == 304:
-                self._answers.confirm(url, known, download.headers)
-                packed = self._answers.find(known.content, wanted)
+                self.answers.confirm(url, known, download.headers)
+                packed: bytes | None = self.answers.find(known.content, wanted)
                 if packed is not None:
                     self._metrics.answer_looked_up(hit=True)
                     return packed
@@ -195,9 +193,9 @@ class Engine:
             content = await digest_of(body)
             packed = await self._from_body(key, body, wanted, content)
         if redirected(download, url):
-            self._answers.forget(url)
+            self.answers.forget(url)
         else:
-            self._answers.remember(url, content, download.headers)
+            self.answers.remember(url, content, download.headers)
         return packed
 
     async def fetch(self, url: str, known: Known | None) -> Download:
@@ -210,14 +208,14 @@ class Engine:
         return download
 
     async def _from_body(self, key: str, body: Body, wanted: Wanted, content: bytes) -> bytes:
-        kept = self._answers.find(content, wanted)
+        kept: bytes | None = self.answers.find(content, wanted)
         self._metrics.answer_looked_up(hit=kept is not None)
         if kept is not None:
             return kept
         # Who asks for the same at the same time waits for the one answer.
         async with self.analyses.turn(key):
             packed = await self._running.get((content, wanted), lambda: self._compute(body, wanted))
-        self._answers.keep(content, wanted, packed, len(packed))
+        self.answers.keep(content, wanted, packed, len(packed))
         return packed
 
     async def _compute(self, body: Body, wanted: Wanted) -> bytes:
@@ -313,31 +311,6 @@ def _drop(future: Future[Answer]) -> None:
         if isinstance(file, str):
             with suppress(OSError):
                 Path(file).unlink(missing_ok=True)
-
-
-def _fetch_options(settings: Settings, plan: MemoryPlan) -> FetchOptions:
-    return FetchOptions(
-        fetchers=settings.fetchers,
-        per_host=settings.per_host,
-        timeout_s=settings.timeout,
-        connect_timeout_s=settings.connect_timeout,
-        idle_timeout_s=settings.idle_timeout,
-        retries=settings.retries,
-        max_redirects=settings.max_redirects,
-        max_bytes=settings.max_bytes,
-        memory_bytes=plan.bodies,
-        user_agent=settings.user_agent or user_agent(settings.contact),
-        allow_private=settings.allow_private,
-        allow_networks=settings.allow_networks,
-        allowed_sources=_patterns(settings.allowed_sources),
-    )
-
-
-def _patterns(texts: Iterable[str]) -> tuple[SourcePattern, ...]:
-    try:
-        return tuple(map(parse_pattern, texts))
-    except ValueError as error:
-        raise UsageError(f"allowed_sources: {error}") from error
 
 
 async def digest_of(body: Body) -> bytes:

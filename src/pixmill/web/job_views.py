@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pixmill.jobs.list_orders import KINDS
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -17,12 +19,10 @@ def job_as_json(job: Job) -> dict[str, Any]:
     if result is not None:
         told_result = {"path": result.name, "bytes": result.bytes, "type": result.media_type}
     own = f"/jobs/{job.id}"
-    return {
+    told: dict[str, Any] = {
         "id": job.id,
         "kind": job.kind,
         "state": job.state,
-        "md5": spec.get("md5"),
-        "operations": spec.get("operations", "").split("\n"),
         "source": spec.get("source"),
         "reference": spec.get("reference"),
         "progress": job.progress._asdict(),
@@ -38,9 +38,15 @@ def job_as_json(job: Job) -> dict[str, Any]:
             "self": own,
             "events": f"{own}/events",
             "result": f"{own}/result" if result else None,
-            "image": f"/images/{spec['md5']}" if "md5" in spec else None,
         },
     }
+    if job.kind in KINDS:
+        told["options"] = spec["options"]
+        told["links"]["errors"] = f"{own}/errors" if result else None
+    else:
+        told["md5"], told["operations"] = spec.get("md5"), spec.get("operations", "").split("\n")
+        told["links"]["image"] = f"/images/{spec['md5']}" if "md5" in spec else None
+    return told
 
 
 def _webhook(webhook: Webhook) -> dict[str, Any]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The part that is the image even where a client gives it no file name.
 FILE_FIELD = "image"
+# The one field that may come several times: its values are lines.
+LINES_FIELD = "operations"
 _PLAIN_ENCODINGS = {b"", b"binary", b"8bit", b"7bit"}
 
 
@@ -120,7 +122,7 @@ class FormReader:
             if self.has_file:
                 raise invalid_request("The form holds more than one file")
             self.has_file = True
-        elif self._name in self.fields:
+        elif self._name in self.fields and self._name != LINES_FIELD:
             raise invalid_request("A field of the form is given twice")
 
     def _take_data(self, data: bytes, start: int, end: int) -> None:
@@ -133,7 +135,9 @@ class FormReader:
 
     def _end_part(self) -> None:
         if not self._is_file and self._name is not None:
-            self.fields[self._name] = _text(bytes(self._value))
+            value = _text(bytes(self._value))
+            told = self.fields.get(self._name)
+            self.fields[self._name] = value if told is None else f"{told}\n{value}"
 
     def _end(self) -> None:
         self._ended = True

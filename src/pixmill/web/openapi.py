@@ -18,7 +18,9 @@ from pixmill.color.palette_files import FORMATS
 from pixmill.record import Summarizer
 from pixmill.web.openapi_images import SCHEMAS as IMAGE_SCHEMAS
 from pixmill.web.openapi_images import WORD
+from pixmill.web.openapi_jobs import LIST_OPTIONS
 from pixmill.web.openapi_jobs import SCHEMAS as JOB_SCHEMAS
+from pixmill.web.openapi_render import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,7 +188,12 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 # Where a name has another meaning.
-_PARAMETERS_OF = {("/jobs", "cursor"): {"type": "string", "pattern": "^[0-9]{1,15}$"}}
+_PARAMETERS_OF = {
+    **{("/jobs", name): schema for name, schema in LIST_OPTIONS.items()},
+    ("/images/{md5}/render", "format"): FORMAT,
+    ("/render", "format"): FORMAT,
+    ("/jobs", "cursor"): {"type": "string", "pattern": "^[0-9]{1,15}$"},
+}
 _OTHER_SPELLINGS = {"color_space", "summarizer"}
 
 UPLOAD: dict[str, Any] = {

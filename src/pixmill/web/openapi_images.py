@@ -10,6 +10,7 @@ _HEX = {"type": "string", "pattern": "^#[0-9A-F]{6}$"}
 # Empty is as if not given: forms send what nobody filled in.
 WORD = {"type": "string", "pattern": "^([A-Za-z0-9_-][A-Za-z0-9._-]{0,99})?$"}
 _MOMENT = {"type": "string", "format": "date-time"}
+_OPERATIONS = {"type": "array", "items": {"type": "string"}}
 _BYTES = {"type": "string", "format": "binary"}
 
 
@@ -47,6 +48,7 @@ _STORED = _object(
     },
     arrival={"type": "string", "enum": ["success", "duplicate"]},
     arrivals={"type": "array", "items": {"$ref": "#/components/schemas/Arrival"}},
+    job={"$ref": "#/components/schemas/Job"},
 )
 _IMAGES = _object(
     {
@@ -76,12 +78,21 @@ PARTS: dict[int | str, Any] = {
     **FILE,
     206: {"description": "The part asked for", "content": {"image/*": {"schema": _BYTES}}},
 }
+IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "the same request with it again is the same job",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+}
 IMAGE_TO_KEEP: dict[str, Any] = {
+    "parameters": [IDEMPOTENCY],
     "requestBody": {
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": _object({"image": _BYTES}, source=WORD, reference=WORD)
+                "schema": _object(
+                    {"image": _BYTES}, source=WORD, reference=WORD, operations=_OPERATIONS
+                )
             },
             "application/octet-stream": {"schema": _BYTES},
             "application/json": {
@@ -89,8 +100,9 @@ IMAGE_TO_KEEP: dict[str, Any] = {
                     {"url": {"type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"}},
                     source=WORD,
                     reference=WORD,
+                    operations=_OPERATIONS,
                 )
             },
         },
-    }
+    },
 }

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
+from pixmill.analysis import Alpha
+from pixmill.color.difference import METRICS
+from pixmill.jobs.list_orders import KINDS, MEDIA_TYPES
+from pixmill.record import Summarizer
 from pixmill.store.jobs import STATES, WEBHOOK_STATES
-from pixmill.web.openapi_images import WORD
+from pixmill.web.list_requests import ENDINGS
+from pixmill.web.openapi_images import IDEMPOTENCY, WORD
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
@@ -29,8 +34,6 @@ _JOB = _object(
         "id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
         "kind": _TEXT,
         "state": {"type": "string", "enum": list(STATES)},
-        "md5": _OR_NOTHING,
-        "operations": {"type": "array", "items": _TEXT},
         "source": _OR_NOTHING,
         "reference": _OR_NOTHING,
         "progress": _object({"done": _COUNT, "failed": _COUNT, "total": _COUNT}),
@@ -51,9 +54,14 @@ _JOB = _object(
             )
         ),
         "links": _object(
-            {"self": _TEXT, "events": _TEXT, "result": _OR_NOTHING, "image": _OR_NOTHING}
+            {"self": _TEXT, "events": _TEXT, "result": _OR_NOTHING},
+            image=_OR_NOTHING,
+            errors=_OR_NOTHING,
         ),
-    }
+    },
+    md5=_OR_NOTHING,
+    operations={"type": "array", "items": _TEXT},
+    options={"type": "object"},
 )
 _REF = {"$ref": "#/components/schemas/Job"}
 _JOBS = _object({"jobs": {"type": "array", "items": _REF}, "next": _OR_NOTHING})
@@ -71,14 +79,7 @@ EVENTS: dict[int | str, Any] = {
     }
 }
 CHAIN_TO_DO: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "description": "the same request with it again is the same job",
-            "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
-        }
-    ],
+    "parameters": [IDEMPOTENCY],
     "requestBody": {
         "required": True,
         "content": {
@@ -94,3 +95,47 @@ CHAIN_TO_DO: dict[str, Any] = {
         },
     },
 }
+
+_COLUMNS = {"type": "string", "description": "names of columns, comma separated"}
+LIST_OPTIONS: dict[str, Any] = {
+    "kind": {"type": "string", "enum": list(KINDS)},
+    "format": {"type": "string", "enum": list(MEDIA_TYPES), "default": "csv"},
+    "header": {"type": "boolean", "default": False},
+    "url_column": _TEXT,
+    "keep_columns": _COLUMNS,
+    "n": {"type": "integer", "minimum": 1, "maximum": 256, "default": 3},
+    "counts": {"type": "boolean", "default": False},
+    "alpha": {"type": "string", "enum": list(get_args(Alpha)), "default": "visible"},
+    "palette": {"type": "string", "default": "css"},
+    "space": {"type": "string", "enum": list(METRICS), "default": "srgb"},
+    "summarizer": {"type": "string", "enum": list(get_args(Summarizer)), "default": "kmeans"},
+    "max_distance": {"type": "number", "minimum": 0},
+    "source": WORD,
+    "reference": WORD,
+    "webhook": WEBHOOK,
+}
+_URLS = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
+LIST_TO_DO: dict[str, Any] = {
+    "parameters": [IDEMPOTENCY],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": _object({"urls": _URLS}, **LIST_OPTIONS)},
+            **{name: {"schema": {"type": "string", "minLength": 1}} for name in ENDINGS if name},
+        },
+    },
+}
+
+
+def _files(*media_types: str) -> dict[int | str, Any]:
+    """Describe a job's file as a whole, a part of it, or that the client has it."""
+    content = {name: {"schema": {"type": "string", "format": "binary"}} for name in media_types}
+    return {
+        200: {"description": "The file", "content": content},
+        206: {"description": "The part asked for", "content": content},
+        304: {"description": "The client has the very file"},
+    }
+
+
+RESULT = _files("image/*", *MEDIA_TYPES.values())
+ERRORS = _files(MEDIA_TYPES["csv"])

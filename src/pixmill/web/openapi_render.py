@@ -14,6 +14,7 @@ def _parameter(name: str, schema: dict[str, Any], description: str) -> dict[str,
     return {"name": name, "in": "query", "schema": schema, "description": description}
 
 
+FORMAT = {"type": "string", "enum": [AUTO, *FORMATS]}
 _NAMES = "|".join((*OPERATIONS, PRESET))
 _LINE = {"type": "string", "maxLength": 200, "pattern": f"^({_NAMES})( .*)?$"}
 _EXAMPLES = "; ".join(operation.example for operation in OPERATIONS.values())
@@ -25,7 +26,7 @@ _WISH = [
     ),
     _parameter(
         "format",
-        {"type": "string", "enum": [AUTO, *FORMATS]},
+        FORMAT,
         "format of the picture; auto: the best that the Accept header names. By default as the "
         "operations say, else the source's",
     ),

@@ -17,7 +17,6 @@ from pixmill import __version__
 from pixmill.batch.once import Once
 from pixmill.errors import OutputError
 from pixmill.store.local import LocalBlob
-from pixmill.web.answers import Answers
 from pixmill.web.engine import digest_of, redirected
 from pixmill.web.presence import while_there
 from pixmill.web.services import who_of
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from pixmill.fetch.call import Download
     from pixmill.settings import Settings
     from pixmill.store.blobs import Blob
+    from pixmill.web.answers import Answers
     from pixmill.web.engine import Engine
     from pixmill.web.metrics import Metrics
     from pixmill.web.originals import Originals
@@ -78,8 +78,8 @@ class Renders:
         self._engine = engine
         self._originals = originals
         self._rendering = rendering
-        self._kept: Answers[Picture] = Answers(settings.renders_bytes)
-        self._held_bytes = settings.renders_bytes // _LARGE_PART
+        self._kept: Answers[Picture] = engine.answers
+        self._held_bytes = settings.answers_bytes // _LARGE_PART
         self._running: Once[Picture | None] = Once(0, keep=_shared)
 
     async def of_image(self, request: Request, md5: str, wish: Wish, has: HasTag) -> Rendered:

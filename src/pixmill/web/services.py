@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pixmill.fetch.poster import Poster
-    from pixmill.jobs.executor import Executor
     from pixmill.jobs.expiry import Expiry
     from pixmill.store import BlobStore, Catalog
     from pixmill.web.auth import Caller, Credentials
     from pixmill.web.depot import Depot
     from pixmill.web.engine import Engine
+    from pixmill.web.list_requests import Incoming
     from pixmill.web.metrics import Metrics
     from pixmill.web.pages import Pages
     from pixmill.web.quotas import Quotas
@@ -33,7 +33,7 @@ class Services:
     """The parts of one serving process.
 
     `catalog_stands` looks whether the catalog is still where it was opened, `ask_catalog` is how
-    the catalog is asked.
+    the catalog is asked, `wake_jobs` tells that there is a new job.
     """
 
     ask_catalog: StoreCalls
@@ -42,8 +42,8 @@ class Services:
     credentials: Credentials
     depot: Depot
     engine: Engine
-    executor: Executor
     expiry: Expiry
+    incoming: Incoming
     metrics: Metrics
     pages: Pages
     poster: Poster
@@ -51,6 +51,7 @@ class Services:
     renders: Renders
     results: BlobStore
     shelf: Shelf
+    wake_jobs: Callable[[], None]
 
 
 async def services_of(request: Request) -> Services:
@@ -80,6 +81,12 @@ def key_id_of(request: Request) -> int:
     return caller_of(request).key.id
 
 
+def check_scope(request: Request, *scopes: str) -> None:
+    """Raise ApiError 403 unless the key of whoever asks has one of the scopes, or `admin`."""
+    if not caller_of(request).key.scopes & {*scopes, "admin"}:
+        raise ApiError(403, "forbidden", f"This key has not the scope {' or '.join(scopes)}")
+
+
 def needs(*scopes: str, visitors: bool = False) -> Callable[[Request], Awaitable[None]]:
     """Make a dependency that refuses keys with none of the scopes by ApiError 403.
 
@@ -89,8 +96,7 @@ def needs(*scopes: str, visitors: bool = False) -> Callable[[Request], Awaitable
     async def check(request: Request) -> None:
         if visitors and CALLER not in request.scope["state"]:
             return
-        if not caller_of(request).key.scopes & {*scopes, "admin"}:
-            raise ApiError(403, "forbidden", f"This key has not the scope {' or '.join(scopes)}")
+        check_scope(request, *scopes)
 
     return check
 

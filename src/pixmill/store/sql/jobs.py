@@ -174,6 +174,7 @@ class SqlJobs:
             **told,
             "lease_until": until,
             "revision": jobs.c.revision + case((is_new, 1), else_=0),
+            "deaths": case((jobs.c.done < progress.done, 0), else_=jobs.c.deaths),
         }
         return patiently(lambda: self._update(_held(id_, owner), values))
 

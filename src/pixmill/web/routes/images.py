@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,28 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from pixmill.fetch.url import without_password
 from pixmill.store.archive import Cursor
-from pixmill.web import asked
+from pixmill.web.arrival import Accompaniment, media_type_of, sender
 from pixmill.web.bodies import SMALL_BYTES
-from pixmill.web.depot import UPLOADED, Sender
+from pixmill.web.depot import UPLOADED
 from pixmill.web.errors import ApiError, invalid_request, too_many_bytes
 from pixmill.web.files import Facts, file_answer, not_modified
+from pixmill.web.job_views import job_as_json
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_images import IMAGE_TO_KEEP, IMAGES, PARTS, STORED
 from pixmill.web.services import Parts, needs
 from pixmill.web.signatures import keeping
+from pixmill.web.submission import add_job, chain_job, word_of
 
 if TYPE_CHECKING:
     from pixmill.store.archive import Arrival, StoredImage
-    from pixmill.web.depot import Depot, Taken
-    from pixmill.web.uploads import Upload
+    from pixmill.web.depot import Depot
 
 router = APIRouter(tags=["images"])
 _READ, _WRITE = [Depends(needs("read"))], [Depends(needs("write"))]
 _ADMIN, _VISIT = [Depends(needs("admin"))], [Depends(needs("read", visitors=True))]
-_WISH = ("url", "source", "reference")
-_WORD = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _CURSOR = re.compile(r"([0-9]{1,15})-([0-9a-f]{32})")
 _DEFAULT_PAGE, _MOST_IMAGES, _SHOWN_ARRIVALS = 50, 200, 20
@@ -41,6 +38,7 @@ _ENDINGS = {**_SHOWN, "tiff": "tif", "bmp": "bmp", "ico": "ico"}
 _TYPES = {"ico": "image/x-icon"}
 Md5 = Annotated[str, Path(description="MD5 of the file, 32 hex digits")]
 Word = Annotated[str | None, Query(description="letters, digits, dots, dashes and _, at most 100")]
+Operations = Annotated[list[str] | None, Query(description="an operation each, to carry out")]
 
 
 @router.post(
@@ -55,51 +53,33 @@ Word = Annotated[str | None, Query(description="letters, digits, dots, dashes an
     openapi_extra=IMAGE_TO_KEEP,
 )
 async def keep(
-    request: Request, parts: Parts, source: Word = None, reference: Word = None
+    request: Request,
+    parts: Parts,
+    source: Word = None,
+    reference: Word = None,
+    operations: Operations = None,
 ) -> JSONResponse:
     """Take an image into the archive: an upload, raw or in a form, or the image at a URL.
 
     201 where it is new, 200 where the archive has it. `source` and `reference` say who sends it,
-    and their own word for it.
+    and their own word for it. With `operations` these are carried out on it, as a job.
     """
-    if (
-        request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        == "application/json"
-    ):
-        taken = await _from_url(request, parts.depot, source, reference)
+    said = Accompaniment(request, source, reference)
+    word_of(request)  # before the image is kept
+    said.order("\n".join(operations or ()))
+    if media_type_of(request) == "application/json":
+        url, who = said.of_document(await small_body(request))
+        taken = await parts.depot.take_url(request, url, who)
     else:
-
-        def sender_of(upload: Upload) -> Sender:
-            fields = upload.fields
-            return sender(
-                source or fields.get("source"), reference or fields.get("reference"), UPLOADED
-            )
-
         sender(source, reference, UPLOADED)  # before the body is read
-        taken = await parts.depot.take_upload(request, sender_of)
+        taken = await parts.depot.take_upload(request, said.of_upload)
     stored = await find_image(parts.depot, taken.md5)
     told = {**image_as_json(stored), "arrival": "success" if taken.is_new else "duplicate"}
+    if said.chain:
+        job, _ = await add_job(parts, chain_job(request, taken.md5, said.chain, said.who))
+        told["job"] = job_as_json(job)
     headers = {"Location": f"/images/{taken.md5}"}
     return JSONResponse(told, 201 if taken.is_new else 200, headers)
-
-
-async def _from_url(
-    request: Request, depot: Depot, source: str | None, reference: str | None
-) -> Taken:
-    try:
-        wish = json.loads(await small_body(request))
-    except (ValueError, RecursionError) as error:
-        raise invalid_request("The body is no JSON") from error
-    if not isinstance(wish, dict) or not all(isinstance(wish.get(name, ""), str) for name in _WISH):
-        raise invalid_request(f"The body is a JSON object of texts: {', '.join(_WISH)}")
-    mistakes = asked.Mistakes()
-    asked.check_url(wish.get("url"), mistakes)
-    mistakes.check()
-    url = str(wish["url"])
-    named = source or wish.get("source")
-    told = without_password(url)
-    who = sender(named, reference or wish.get("reference"), told)
-    return await depot.take_url(request, url, who)
 
 
 async def small_body(request: Request) -> bytes:
@@ -110,18 +90,6 @@ async def small_body(request: Request) -> bytes:
         if len(body) > SMALL_BYTES:
             raise too_many_bytes(SMALL_BYTES)
     return body
-
-
-def sender(source: str | None, reference: str | None, otherwise: str) -> Sender:
-    """Read who sends something, and their own word for it. Raises ApiError 400."""
-    mistakes = asked.Mistakes()
-    for name, word in (("source", source), ("reference", reference)):
-        if word and not _WORD.fullmatch(word):
-            mistakes.add(
-                f"Invalid {name}: letters, digits, dots, dashes and _, no leading dot, at most 100"
-            )
-    mistakes.check()
-    return Sender(source or otherwise, reference or "")
 
 
 @router.get(

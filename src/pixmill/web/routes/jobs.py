@@ -10,37 +10,38 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from pixmill.errors import UsageError
-from pixmill.imaging.operations import ChainError, canonical, parse_text, parse_words
-from pixmill.jobs.operations import KIND
-from pixmill.store.jobs import FINISHED, NewJob, OtherRequest, TooManyJobs
+from pixmill.store.jobs import FINISHED
+from pixmill.web.arrival import media_type_of, sender
 from pixmill.web.errors import ApiError, invalid_request
 from pixmill.web.files import Facts, file_answer, not_modified
 from pixmill.web.job_views import job_as_json
 from pixmill.web.openapi import answers
-from pixmill.web.openapi_images import PARTS
-from pixmill.web.openapi_jobs import CHAIN_TO_DO, EVENTS, JOB, JOBS
-from pixmill.web.routes.images import find_image, sender, small_body
+from pixmill.web.openapi_jobs import CHAIN_TO_DO, EVENTS, JOB, JOBS, RESULT
+from pixmill.web.routes.images import find_image, small_body
 from pixmill.web.services import Parts, key_id_of, needs
+from pixmill.web.submission import add_job, chain_job, read_chain
 from pixmill.web.webhooks import webhook_asked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pixmill.imaging.operations import Chain
-    from pixmill.store.jobs import Event, Job
+    from pixmill.store.jobs import Event, Job, Result
     from pixmill.web.services import Services
 
 router = APIRouter(tags=["jobs"])
 _JOBS = [Depends(needs("jobs"))]
 _DEFAULT_PAGE, _MOST_JOBS = 50, 200
 _LOOK_EVERY_S, _SIGN_OF_LIFE_S = 0.5, 15.0
-_RETRY_AFTER_S = 10
 _PLACE = re.compile(r"[0-9]{1,15}")
 _WISH = ("source", "reference", "webhook")
 Id = Annotated[str, Path(description="id of the job, 32 hex digits")]
 Md5 = Annotated[str, Path(description="MD5 of the file, 32 hex digits")]
 Word = Annotated[str | None, Query(description="letters, digits, dots, dashes and _, at most 100")]
+
+Webhook = Annotated[
+    str | None, Query(description="http or https URL that the end of the job is told to")
+]
 
 
 @router.post(
@@ -60,9 +61,7 @@ async def operate(  # noqa: PLR0913, PLR0917  FastAPI reads the request's parame
     md5: Md5,
     source: Word = None,
     reference: Word = None,
-    webhook: Annotated[
-        str | None, Query(description="http or https URL that the end of the job is told to")
-    ] = None,
+    webhook: Webhook = None,
 ) -> JSONResponse:
     """Make a job of a chain of operations: `{"operations": […]}`, or a text of one a line.
 
@@ -75,27 +74,18 @@ async def operate(  # noqa: PLR0913, PLR0917  FastAPI reads the request's parame
     who = sender(source or wish.get("source"), reference or wish.get("reference"), "")
     told_to = webhook_asked(parts.poster, webhook or wish.get("webhook"))
     stored = await find_image(parts.depot, md5)
-    spec = {"md5": stored.image.md5, "operations": canonical(chain)}
-    spec |= {"source": who.source} if who.source else {}
-    spec |= {"reference": who.reference} if who.reference else {}
-    new = NewJob(
-        key_id=key_id_of(request),
-        kind=KIND,
-        spec=spec,
-        word=request.headers.get("idempotency-key"),
-        webhook=told_to,
-    )
-    job, is_new = await _added(parts, new)
+    new = chain_job(request, stored.image.md5, chain, who, told_to)
+    job, is_new = await add_job(parts, new)
     headers = {"Location": f"/jobs/{job.id}"}
     return JSONResponse(job_as_json(job), 202 if is_new else 200, headers)
 
 
 def _asked(request: Request, body: bytes) -> tuple[Chain, dict[str, str]]:
     """Read the chain, and what else a JSON document says. Raises ApiError 400."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type_of(request)
     try:
         if kind != "application/json":
-            return parse_text(body.decode()), {}
+            return read_chain(body.decode()), {}
         wish = json.loads(body)
         if not isinstance(wish, dict) or not isinstance(wish.get("operations"), list):
             raise invalid_request('The body is a JSON object with a list "operations"')
@@ -104,27 +94,9 @@ def _asked(request: Request, body: bytes) -> tuple[Chain, dict[str, str]]:
             isinstance(wish.get(name, ""), str) for name in _WISH
         ):
             raise invalid_request("Operations, source, reference and webhook are texts")
-        return parse_words(lines), wish
-    except ChainError as error:
-        raise ApiError(400, "invalid_request", *error.mistakes) from error
+        return read_chain(lines), wish
     except (ValueError, RecursionError) as error:
         raise invalid_request("The body is neither text nor JSON of UTF-8") from error
-
-
-async def _added(parts: Services, new: NewJob) -> tuple[Job, bool]:
-    try:
-        added = await parts.ask_catalog(parts.catalog.jobs.add, new)
-    except OtherRequest as error:
-        sentence = "This Idempotency-Key stands for another request"
-        raise ApiError(409, "conflict", sentence) from error
-    except TooManyJobs as error:
-        headers = {"Retry-After": str(_RETRY_AFTER_S)}
-        sentence = f"Of this key {error}"
-        raise ApiError(429, "too_many_requests", sentence, headers=headers) from error
-    except UsageError as error:
-        raise invalid_request(f"{str(error)[:1].upper()}{str(error)[1:]}") from error
-    parts.executor.wake()
-    return added
 
 
 @router.get(
@@ -160,7 +132,7 @@ async def list_jobs(
 )
 async def look(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
     """Tell how a job stands."""
-    return JSONResponse(job_as_json(await _find(request, parts, job_id)))
+    return JSONResponse(job_as_json(await find_job(request, parts, job_id)))
 
 
 @router.delete(
@@ -171,13 +143,15 @@ async def look(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
 )
 async def end(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
     """Cancel a job that waits or runs; of one that has ended, drop the result."""
-    job = await _find(request, parts, job_id)
+    job = await find_job(request, parts, job_id)
     if job.state not in FINISHED:
         canceled = await _moved(request, parts, job_id, "cancel")
-        job = canceled or await _find(request, parts, job_id)  # it has ended meanwhile
+        if canceled and job.state != "running":  # who runs it clears up behind itself
+            await parts.ask_catalog(parts.expiry.clear, canceled)
+        job = canceled or await find_job(request, parts, job_id)  # it has ended meanwhile
     elif job.state != "expired":
         await parts.ask_catalog(parts.expiry.expire, job)
-        job = await _find(request, parts, job_id)
+        job = await find_job(request, parts, job_id)
     return JSONResponse(job_as_json(job))
 
 
@@ -188,12 +162,13 @@ async def end(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
     responses=answers(JOB, 401, 403, 404, 409, 429, 503),
 )
 async def retry(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
-    """Have a job done again that has failed; 409 for any other."""
-    job = await _find(request, parts, job_id)
-    moved = await _moved(request, parts, job_id, "retry") if job.state == "failed" else None
+    """Have a job done again that has failed, or the URLs of a list that did; 409 without any."""
+    job = await find_job(request, parts, job_id)
+    has_failed = job.state == "failed" or (job.state == "succeeded" and job.progress.failed)
+    moved = await _moved(request, parts, job_id, "retry") if has_failed else None
     if moved is None:
-        raise ApiError(409, "conflict", f"The job is {job.state}; only a failed one is done again")
-    parts.executor.wake()
+        raise ApiError(409, "conflict", f"The job is {job.state}; only what failed is done again")
+    parts.wake_jobs()
     return JSONResponse(job_as_json(moved))
 
 
@@ -209,7 +184,7 @@ async def _moved(request: Request, parts: Services, job_id: str, event: Event) -
 )
 async def events(request: Request, parts: Parts, job_id: Id) -> Response:
     """Tell each change of a job as it comes, until its end, as server-sent events named `job`."""
-    job = await _find(request, parts, job_id)
+    job = await find_job(request, parts, job_id)
     headers = {"Cache-Control": "no-store"}
     return StreamingResponse(
         _changes(request, parts, job), media_type="text/event-stream", headers=headers
@@ -241,19 +216,32 @@ async def _changes(request: Request, parts: Services, job: Job) -> AsyncIterator
     "/jobs/{job_id}/result",
     summary="Read what a job made",
     dependencies=_JOBS,
-    responses={**answers(None, 401, 403, 404, 409, 416, 429, 503), **PARTS},
+    responses={**answers(None, 401, 403, 404, 409, 416, 429, 503), **RESULT},
 )
 async def result(request: Request, parts: Parts, job_id: Id) -> Response:
     """Read the result of a job; 409 while it has not ended, 404 where it has none."""
-    job = await _find(request, parts, job_id)
+    job = await find_job(request, parts, job_id)
+    made = result_of(job)
+    return await job_file(request, parts, job, made.name, made.media_type)
+
+
+def result_of(job: Job) -> Result:
+    """Return what a job made. Raises ApiError 409 before its end, 404 where there is nothing."""
     if job.state not in FINISHED:
         raise ApiError(409, "conflict", f"The job is {job.state}")
     made = job.outcome.result
     if made is None or job.state == "expired":
         raise ApiError(404, "not_found", f"The job is {job.state} and has no result")
-    name = made.name.rpartition("/")[2]
+    return made
+
+
+async def job_file(
+    request: Request, parts: Services, job: Job, blob_name: str, media_type: str
+) -> Response:
+    """Answer with a file that a job made. Raises ApiError 404 where it is gone."""
+    name = blob_name.rpartition("/")[2]
     headers = {
-        "Content-Type": made.media_type,
+        "Content-Type": media_type,
         "Content-Disposition": f'inline; filename="{name}"',
         "Cache-Control": "private, no-cache",
     }
@@ -262,13 +250,14 @@ async def result(request: Request, parts: Parts, job_id: Id) -> Response:
     answer = not_modified(request, facts)
     if answer is not None:
         return answer
-    blob = await parts.depot.ask(parts.results.open, made.name)
+    blob = await parts.depot.ask(parts.results.open, blob_name)
     if blob is None:
         raise ApiError(404, "not_found", "The result is not there any more")
     return file_answer(request, blob, facts, parts.depot.ask)
 
 
-async def _find(request: Request, parts: Services, job_id: str) -> Job:
+async def find_job(request: Request, parts: Services, job_id: str) -> Job:
+    """Find a job of the key that asks. Raises ApiError 404."""
     job = await parts.ask_catalog(parts.catalog.jobs.find, job_id, key_id_of(request))
     if job is None:
         raise ApiError(404, "not_found", "There is no such job")

@@ -1,0 +1,76 @@
+"""How the service shares out its cap on memory, and what of it lists of URLs may take.
+
+A list works over the service's pool, so it adds to its process only the rows and bodies that wait.
+These take what a command leaves to its rows, of which the service itself has none.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
+
+from pixmill.batch.memory import PARQUET_BYTES, MemoryPlan, most_workers, plan_memory
+from pixmill.errors import UsageError
+from pixmill.fetch.options import FetchOptions, user_agent
+from pixmill.fetch.sources import parse_patterns
+
+if TYPE_CHECKING:
+    from pixmill.settings import Settings
+
+# What this process needs besides the parent of a batch: the framework, the catalog, palettes.
+SERVICE_BYTES = 96 * 2**20
+# Parquet is written only where so much is left to decode one picture: some 85 megapixels.
+_DECODE_BYTES = 256 * 2**20
+
+
+class ServicePlan(NamedTuple):
+    """How many workers there are, what they share, and whether tables may be Parquet."""
+
+    workers: int
+    memory: MemoryPlan
+    writes_parquet: bool
+
+    def of_a_list(self, at_once: int) -> MemoryPlan:
+        """Share out what one of `at_once` lists may take."""
+        share = self.memory.rows // max(1, at_once)
+        return MemoryPlan(bodies=share // 2, rows=share // 4, decode=self.memory.decode)
+
+
+def plan_service(settings: Settings) -> ServicePlan:
+    """Share out `memory`. Raises UsageError where so many workers do not fit."""
+    reserved = SERVICE_BYTES + settings.answers_bytes
+    workers = settings.workers
+    if "workers" not in settings.model_fields_set:
+        workers = min(workers, most_workers(settings.memory, reserved))
+    with_parquet = _with_parquet(settings, workers, reserved)
+    memory = with_parquet or plan_memory(settings.memory, workers, reserved)
+    return ServicePlan(workers, memory, writes_parquet=with_parquet is not None)
+
+
+def _with_parquet(settings: Settings, workers: int, reserved: int) -> MemoryPlan | None:
+    if not settings.jobs or find_spec("pyarrow") is None:
+        return None
+    try:
+        plan = plan_memory(settings.memory, workers, reserved + PARQUET_BYTES)
+    except UsageError:
+        return None
+    return plan if plan.decode >= _DECODE_BYTES else None
+
+
+def fetch_options(settings: Settings, plan: MemoryPlan) -> FetchOptions:
+    """Say how requests are fetched for."""
+    return FetchOptions(
+        fetchers=settings.fetchers,
+        per_host=settings.per_host,
+        timeout_s=settings.timeout,
+        connect_timeout_s=settings.connect_timeout,
+        idle_timeout_s=settings.idle_timeout,
+        retries=settings.retries,
+        max_redirects=settings.max_redirects,
+        max_bytes=settings.max_bytes,
+        memory_bytes=plan.bodies,
+        user_agent=settings.user_agent or user_agent(settings.contact),
+        allow_private=settings.allow_private,
+        allow_networks=settings.allow_networks,
+        allowed_sources=parse_patterns(settings.allowed_sources),
+    )
