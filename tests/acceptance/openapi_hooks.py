@@ -63,6 +63,8 @@ def _make_sense(case: Case) -> None:
         case.body = LISTS[case.media_type]
     if "operations" in case.query:
         case.query["operations"] = ["flip"]
+    if "op" in case.query:
+        case.query["op"] = ["flip"]
     if case.query.get("palette"):
         case.query["palette"] = "css"
     if case.query.get("webhook"):

@@ -107,6 +107,17 @@ def test_format_and_quality_win_over_the_operations(api, keep):
     assert "vary" not in good.headers
 
 
+def test_a_quality_alone_is_of_the_format_that_comes(api, keep):
+    path = keep(PHOTO)
+    same, poor = (api.get(path, params=asked) for asked in ({}, {"quality": "10"}))
+    assert opened(same).format == opened(poor).format == "JPEG"
+    assert len(poor.content) < len(same.content) / 2
+    webp = api.get(path, params={"op": "convert webp 90", "quality": "10"})
+    assert opened(webp).format == "WEBP"
+    assert webp.content == api.get(path, params={"op": "convert webp 10"}).content
+    assert opened(api.get(keep(DRAWING), params={"quality": "10"})).format == "PNG"
+
+
 def test_a_client_that_has_the_picture_is_not_sent_it_again(api, keep):
     path = keep(PHOTO)
     first = api.get(path, params={"op": "resize 50 50"})
@@ -152,7 +163,6 @@ def test_a_picture_too_large_for_memory_is_streamed(api, keep, folder):
         ("format=bmp", "Invalid format, it is auto or one of jpeg, png, webp, avif, tiff"),
         ("format=jpeg&quality=0", "Invalid quality, it is 1 to 100"),
         ("format=jpeg&quality=1e1", "Invalid quality, it is 1 to 100"),
-        ("quality=7", "A quality wants a format"),
         ("&".join(["op=flip"] * 33), "a chain has at most 32 operations"),
         ("op=resize+60000+60000+force", "Could not parse image"),
     ],

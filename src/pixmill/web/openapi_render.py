@@ -33,7 +33,7 @@ _WISH = [
     _parameter(
         "quality",
         {"type": "integer", "minimum": 1, "maximum": 100},
-        "of a `format` that loses something",
+        "of the format, where it loses something",
     ),
 ]
 _URL = {

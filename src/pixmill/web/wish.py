@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from pixmill.imaging.operations import ChainError, Step, canonical, parse_words
+from pixmill.imaging.operations import ChainError, Step, canonical, output_format, parse_words
 from pixmill.imaging.operations.registry import FORMATS, USUAL
 from pixmill.web.errors import ApiError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pixmill.imaging.header import Header
     from pixmill.imaging.operations import Chain
 
-AUTO = "auto"
+AUTO, SAME = "auto", "same"
 _BY_ACCEPT = "avif", "webp"  # the best first; what is understood by all stands in for both
 _LOSSLESS = frozenset({"png", "gif", "ico"})  # of drawings, which JPEG would smear
 _CONVERT = "convert"
@@ -30,7 +30,7 @@ class Wish(NamedTuple):
     """A picture of whatever image: `key` stands for it in caches.
 
     `auto` is the format that the client accepts best, or nothing where it takes what all
-    understand; None where the chain tells the format.
+    understand; `SAME` for that of the chain or the image; None where the chain tells all.
     """
 
     key: str
@@ -42,6 +42,8 @@ class Wish(NamedTuple):
         """Tell the whole chain for an image."""
         if self.auto is None:
             return self.chain
+        if self.auto == SAME:
+            return (*self.chain, Step(_CONVERT, (output_format(header, self.chain), self.quality)))
         is_plain = not header.alpha and header.format not in _LOSSLESS
         format_ = self.auto or ("jpeg" if is_plain else "png")
         return (*self.chain, Step(_CONVERT, (format_, self.quality)))
@@ -50,7 +52,7 @@ class Wish(NamedTuple):
 def wish_of(query: QueryParams, accept: str) -> Wish:
     """Read a wish. Raises ApiError 400 with all that is wrong."""
     format_, quality = query.get("format") or "", query.get("quality") or ""
-    auto = _best_of(accept) if format_ == AUTO else None
+    auto = _best_of(accept) if format_ == AUTO else SAME if quality and not format_ else None
     return _read(tuple(query.getlist("op")), format_, quality, auto)
 
 
@@ -66,8 +68,6 @@ def _read(ops: Sequence[str], format_: str, quality: str, auto: str | None) -> W
         mistakes.append(f"Invalid format, it is auto or one of {', '.join(FORMATS)}")
     if quality and not _QUALITY.fullmatch(quality):
         mistakes.append("Invalid quality, it is 1 to 100")
-    if quality and not format_:
-        mistakes.append("A quality wants a format, or stands in the operation `convert`")
     if mistakes:
         raise ApiError(400, "invalid_request", *mistakes)
     number = int(quality) if quality else USUAL
