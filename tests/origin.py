@@ -7,10 +7,10 @@
         assert origin.hits("/b.png") == 2
 
 `Origin` runs in a thread of its own on a free loopback port and speaks just enough HTTP/1.1 for
-GET, with keep-alive. A path's query is part of it; without a route of its own, `/a.png?17` is
-answered as `/a.png`, which gives any number of distinct URLs for one body. What each path does is a
-list of replies, one a request, the last of them for ever; unknown paths are 404. The replies
-stand in `replies.py` and can be imported from here too.
+GET, and for POST with a Content-Length, with keep-alive. A path's query is part of it; without a
+route of its own, `/a.png?17` is answered as `/a.png`, which gives any number of distinct URLs for
+one body. What each path does is a list of replies, one a request, the last of them for ever;
+unknown paths are 404. The replies stand in `replies.py` and can be imported from here too.
 """
 
 from __future__ import annotations
@@ -207,8 +207,8 @@ class Origin:
             return False
         text = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         request = _parse(text, writer.get_extra_info("peername")[1])
-        body = await reader.readexactly(int(request.headers.get("content-length", 0)))
-        request = replace(request, body=body)
+        if length := int(request.headers.get("content-length", "0")):
+            request = replace(request, body=await reader.readexactly(length))
         self.requests.append(request)
         exchange = Exchange(request, writer)
         reply = self._route(request.path)

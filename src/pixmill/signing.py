@@ -1,8 +1,9 @@
-"""Signed URLs: a query that only who has the secret can have made, for a time or for good.
+"""Signed URLs and webhooks: what only who has the secret can have made.
 
-Pure: no I/O. A signature is HMAC-SHA256 (RFC 2104) over the path and the query's fields in order of
-their names and values, `expires` among them, without `signature` itself. It is in the form that
-URLs take, base64url without padding (RFC 4648, section 5).
+Pure: no I/O. The signature of a URL, good for a time or for good, is HMAC-SHA256 (RFC 2104) over
+the path and the query's fields in order of their names and values, `expires` among them, without
+`signature` itself, in the form that URLs take, base64url without padding (RFC 4648, section 5).
+Webhooks are signed as Standard Webhooks 1.0 has it (https://www.standardwebhooks.com).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _MOST_FIELDS = 100
 _SECONDS = re.compile(r"[0-9]{1,12}")
 
 Fields = list[tuple[str, str]]
+Headers = dict[str, str]
 
 
 def signed_url(url: str, secret: bytes, expires: int | None = None) -> str:
@@ -90,6 +92,25 @@ def good_for_s(path: str, query: str, secrets: Iterable[bytes], now: float) -> f
         for secret in secrets
     )
     return max(0.0, left) if is_good else 0.0
+
+
+def webhook_headers(id_: str, timestamp: int, body: bytes, secrets: Iterable[bytes]) -> Headers:
+    """Make the headers that tell a webhook's body to be ours, by a signature of each secret.
+
+    `id_` has no dot and is the same for each attempt, `timestamp` is in seconds since 1970.
+    """
+    message = f"{id_}.{timestamp}.".encode() + body
+    codes = (hmac.new(secret, message, hashlib.sha256).digest() for secret in secrets)
+    return {
+        "webhook-id": id_,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": " ".join(f"v1,{base64.b64encode(code).decode()}" for code in codes),
+    }
+
+
+def webhook_secret_text(secret: bytes) -> str:
+    """Write a secret in the form in which receivers are given it."""
+    return f"whsec_{base64.b64encode(secret).decode()}"
 
 
 def _values(fields: Fields, name: str) -> Sequence[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
-from pixmill.store import open_archive
+from pixmill.store import open_archive, open_catalog, open_results
+from pixmill.store.jobs import NewJob, Outcome, Progress, Result
 from tests.archives import names_of
 from tests.command import run
 from tests.contract.archives import image, new_image, put_blobs
@@ -59,3 +61,38 @@ def test_mending_alone_is_a_mistake(doctor):
     done = doctor("--mend")
     assert done.returncode == 2
     assert "--mend goes with --store" in done.stderr
+
+
+def test_results_are_told_and_those_of_no_job_are_dropped_once_they_are_a_day_old(
+    archive, doctor, tmp_path
+):
+    results = open_results(None, tmp_path / "data")
+    nobody = "results/2026-11-20/cam-7/frame-1-00000000000000000000000000000000.png"
+    results.put(nobody, b"lost")
+    with open_catalog(None, tmp_path / "data") as catalog:
+        catalog.keys.add("one", ["jobs"])
+        job, _ = catalog.jobs.add(NewJob(key_id=1, kind="operations", spec={}))
+        catalog.jobs.claim("me", 30, ["operations"])
+        gone = Outcome(Result(nobody.replace("0" * 32, job.id), 7, "image/png"))
+        catalog.jobs.end(job.id, "me", "succeed", gone, Progress(1, 0, 1))
+    young = doctor("--store")
+    assert young.stdout.splitlines()[-1] == "1 job without result: have the work done again"
+    path = tmp_path / "data" / "blobs" / nobody
+    os.utime(path, (path.stat().st_mtime - 86_500,) * 2)
+    old = doctor("--store")
+    assert (old.returncode, old.stdout.splitlines()) == (
+        1,
+        [
+            f"result without job  {nobody}",
+            f"job without result  {gone.result.name}",
+            f"1 result without job: run with --mend to mend; {young.stdout.splitlines()[-1]}",
+        ],
+    )
+    mended = doctor("--store", "--mend", "--json")
+    assert mended.returncode == 1  # the job is as it was
+    rows = [json.loads(line) for line in mended.stdout.splitlines()]
+    assert [(row["job"], row["mended"]) for row in rows] == [("0" * 32, True), (job.id, False)]
+    assert not path.exists()
+    with open_catalog(None, tmp_path / "data") as catalog:
+        catalog.jobs.move(job.id, "expire")
+    assert doctor("--store", "--older-than", "0").returncode == 0

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[2]
 HOOKS = "tests.acceptance.openapi_hooks"
+CONFIG = str(Path(__file__).with_name("schemathesis.toml"))
 # schemathesis tries wrong credentials, and asks more than people do.
 UNLIMITED = {f"PIXMILL_{name}_RATE": "1000000" for name in ("KEY", "ADDRESS", "SIGN_IN")}
 # What the hooks put into a request is to these two no longer what was made; a check of the hooks'
@@ -62,8 +63,9 @@ def test_every_answer_is_as_the_document_says(
     extra = {"SCHEMATHESIS_HOOKS": HOOKS, "OPENAPI_PICTURE_URL": url, "OPENAPI_SENSE": sense}
     done = subprocess.run(
         [
-            sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json",
-            "--auth", ":".join(service.credential), "--checks", "all", *flags,
+            sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG,
+            "run", f"{service.url}/openapi.json",
+            "--auth", ":".join(service.credential), *flags,
             "--max-examples", "10", "--generation-deterministic", "--no-shrink", "--no-color",
         ],
         cwd=tmp_path,

@@ -21,7 +21,7 @@ def test_an_empty_database_becomes_a_catalog_and_an_archive_unasked(postgres, tm
         catalog.keys.add("shop", ["read"])
     with open_archive(None, postgres, None, tmp_path / "data") as archive:
         assert archive.page(1) == []
-    assert migrate_catalog(postgres, tmp_path) == ("0004", "0004")
+    assert migrate_catalog(postgres, tmp_path) == ("0005", "0005")
     assert not (tmp_path / "data" / "catalog.sqlite").exists()
 
 
@@ -42,7 +42,7 @@ def test_an_older_catalog_waits_for_migrate(postgres, tmp_path):
     execute(postgres, "UPDATE pixmill_version SET version_num = '0002'")
     with pytest.raises(OutputError, match=r"of an older pixmill .*run `pixmill migrate`"):
         open_catalog(postgres, tmp_path)
-    assert migrate_catalog(postgres, tmp_path) == ("0002", "0004")
+    assert migrate_catalog(postgres, tmp_path) == ("0002", "0005")
     open_catalog(postgres, tmp_path).close()
 
 

@@ -1,4 +1,4 @@
-"""The contract of the catalog, over every adapter: secrets that URLs are signed with."""
+"""The contract of the catalog, over every adapter: secrets that are signed with."""
 
 from __future__ import annotations
 
@@ -44,3 +44,13 @@ def test_an_old_one_counts_for_a_while_after_a_new_one(catalog, clock):
     catalog.secrets.rotate(0)
     assert len(catalog.secrets.live()) == 1
     assert not {first, second} & set(catalog.secrets.live())
+
+
+def test_those_of_webhooks_and_of_urls_know_nothing_of_each_other(catalog):
+    (first,), (other,) = catalog.secrets.live(), catalog.webhook_secrets.live()
+    assert first != other
+    catalog.webhook_secrets.rotate(100)
+    assert catalog.secrets.live() == [first]
+    assert catalog.webhook_secrets.live()[1:] == [other]
+    catalog.secrets.rotate(0)
+    assert len(catalog.webhook_secrets.live()) == 2

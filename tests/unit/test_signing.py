@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
-from base64 import urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixmill.errors import UsageError
-from pixmill.signing import good_for_s, is_signed, signed_url
+from pixmill.signing import (
+    good_for_s,
+    is_signed,
+    signed_url,
+    webhook_headers,
+    webhook_secret_text,
+)
 
 SECRET, OLD = b"s" * 32, b"o" * 32
 NOW = 1_800_000_000.0
@@ -116,3 +122,17 @@ def test_any_fields_are_signed_and_none_may_be_added(fields, more):
     url = signed_url("/render?" + urlencode(fields), SECRET)
     assert good(url) == math.inf
     assert good(url + "&" + urlencode({"x": more})) == 0
+
+
+def test_a_webhook_is_signed_as_the_standard_has_it():
+    """The example of https://docs.svix.com/receiving/verifying-payloads/how-manual."""
+    secret = b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    id_, body = "msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}'
+    right = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    headers = webhook_headers(id_, 1614265330, body, [secret])
+    assert headers == {
+        "webhook-id": id_, "webhook-timestamp": "1614265330", "webhook-signature": right
+    }  # fmt: skip
+    assert webhook_secret_text(secret) == "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    two = webhook_headers(id_, 1614265330, body, [SECRET, secret])["webhook-signature"].split(" ")
+    assert two[1] == right != two[0]

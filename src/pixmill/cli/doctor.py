@@ -16,7 +16,7 @@ import typer
 
 from pixmill import __version__
 from pixmill.cli import flags as f
-from pixmill.cli.doctor_store import YOUNG_MINUTES, examine_store
+from pixmill.cli.doctor_store import examine_store
 from pixmill.cli.ending import ended_by_errors
 from pixmill.cli.settings_table import settings_table
 from pixmill.cli.standard_output import write_lines
@@ -51,22 +51,25 @@ def doctor(
         bool, typer.Option("--settings", help="Every setting, and where it comes from.")
     ] = False,
     store: Annotated[
-        bool, typer.Option("--store", help="Whether the archive's rows and files belong together.")
+        bool, typer.Option("--store", help="Whether rows and files belong together: images, jobs.")
     ] = False,
     mend: Annotated[
         bool,
-        typer.Option("--mend", help="With --store: delete files without row, rows without file."),
+        typer.Option(
+            "--mend", help="With --store: delete files of no row or job, rows without file."
+        ),
     ] = False,
     older_than: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--older-than",
             min=0,
             max=5_256_000,
             metavar="MINUTES",
-            help="With --store: leave younger files alone.",
+            help=r"With --store: leave younger files alone \[default: 60, of results a day]",
+            show_default=False,
         ),
-    ] = YOUNG_MINUTES,
+    ] = None,
     archive: f.ArchiveUrl = None,
     blobs: f.Blobs = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`pixmill keys`: who may use the service; made, listed and revoked."""
+"""`pixmill keys`: who may use the service, and by what webhooks are known to be its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pixmill.cli.spans import seconds_of
 from pixmill.cli.standard_output import write_lines
 from pixmill.cli.terminal import printable
 from pixmill.errors import RunError
@@ -96,6 +97,31 @@ def revoke(
         # Not the text itself, which may be a whole key.
         raise RunError("there is no live key of that name or prefix; `pixmill keys list` has them")
     write_lines([f"revoked {printable(gone.name)} (pm_{gone.prefix})"])
+
+
+@keys.command("webhook-secret")
+def webhook_secret(
+    rotate: Annotated[
+        bool,
+        typer.Option("--rotate", metavar="", help="Make a new secret first.", show_default=False),
+    ] = False,
+    keep_old: Annotated[
+        str,
+        typer.Option(
+            "--keep-old", metavar="SPAN", help="With --rotate: how long old ones sign as well."
+        ),
+    ] = "7d",
+) -> None:
+    """Print the secret that webhooks are signed with, for those who receive them."""
+    from pixmill.signing import webhook_secret_text  # noqa: PLC0415  help needs none of it
+    from pixmill.store import open_catalog  # noqa: PLC0415
+
+    kept_s = seconds_of(keep_old, "--keep-old")
+    settings = load_settings()
+    with open_catalog(settings.catalog, settings.data) as catalog:
+        if rotate:
+            catalog.webhook_secrets.rotate(kept_s)
+        write_lines([webhook_secret_text(catalog.webhook_secrets.live()[0])])
 
 
 def curl_line(name: str, text: str, port: int) -> str:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Annotated
 
 import typer
 
+from pixmill.cli.spans import seconds_of
 from pixmill.cli.standard_output import write_lines
 from pixmill.errors import UsageError
 from pixmill.settings import load_settings
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_SPAN = re.compile(r"([0-9]{1,9})([smhd])")
 
 
 def sign(
@@ -52,8 +49,8 @@ def sign(
 
     if not urls and not rotate:
         raise UsageError("name a URL to sign, or --rotate")
-    until = None if expires is None else int(time.time()) + _seconds(expires, "--expires")
-    kept_s = _seconds(keep_old, "--keep-old")
+    until = None if expires is None else int(time.time()) + seconds_of(expires, "--expires")
+    kept_s = seconds_of(keep_old, "--keep-old")
     for url in urls or ():
         check_url(url)
     settings = load_settings()
@@ -62,10 +59,3 @@ def sign(
             catalog.secrets.rotate(kept_s)
         secret = catalog.secrets.live()[0]
         write_lines([signed_url(url, secret, until) for url in urls or ()])
-
-
-def _seconds(span: str, flag: str) -> int:
-    found = _SPAN.fullmatch(span)
-    if found is None:
-        raise UsageError(f"{flag} is a number of s, m, h or d, as 12h, not {span[:40]!a}")
-    return int(found[1]) * _UNITS[found[2]]

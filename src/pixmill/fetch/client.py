@@ -30,7 +30,6 @@ from pixmill.errors import (
     TlsFailed,
     TooManyRedirects,
 )
-from pixmill.fetch.address import PRIVATE_NETWORKS
 from pixmill.fetch.body import BodyWriter, MemoryBudget
 from pixmill.fetch.call import Call, Download
 from pixmill.fetch.connector import BoundedConnector
@@ -92,8 +91,7 @@ class Fetcher:
         self._getaddrinfo = getaddrinfo
         self._ssl_context = ssl_context
         self._dns_ttl_s = dns_ttl_s
-        allowed = options.allow_networks + (PRIVATE_NETWORKS if options.allow_private else ())
-        self._check_address = address_check(allowed)
+        self._check_address = address_check(options.open_networks)
         # Lists name the same servers over and over.
         self._read_authority = lru_cache(maxsize=1024)(read_authority)
         self.budget = MemoryBudget(options.memory_bytes)

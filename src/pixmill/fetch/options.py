@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pixmill import __version__
 from pixmill.errors import UsageError
+from pixmill.fetch.address import PRIVATE_NETWORKS
 
 if TYPE_CHECKING:
     from pixmill.fetch.address import IPNetwork
@@ -53,6 +54,11 @@ class FetchOptions:
     allow_networks: tuple[IPNetwork, ...] = ()
     allowed_sources: tuple[SourcePattern, ...] = ()
     temp_dir: str | None = None
+
+    @property
+    def open_networks(self) -> tuple[IPNetwork, ...]:
+        """Networks that may be connected to, though they are not public."""
+        return self.allow_networks + (PRIVATE_NETWORKS if self.allow_private else ())
 
     def __post_init__(self) -> None:
         for name in ("fetchers", "per_host", "max_bytes"):

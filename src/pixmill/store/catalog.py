@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from pixmill.store.jobs import Jobs
+    from pixmill.store.jobs import Jobs, Webhooks
 
 SCOPES = ("read", "match", "write", "jobs", "metrics", "admin")
 DEFAULT_SCOPES = ("read", "match", "write", "jobs")
@@ -145,7 +145,7 @@ class Palettes(Protocol):
 
 
 class Secrets(Protocol):
-    """What URLs and webhooks are signed with: secrets of SIGNING_BYTES, which are kept whole."""
+    """What URLs, or webhooks, are signed with: secrets of SIGNING_BYTES, which are kept whole."""
 
     def live(self) -> list[bytes]:
         """List the secrets that count, the newest, which signs, first; there is one at least."""
@@ -170,7 +170,15 @@ class Catalog(Protocol):
     def jobs(self) -> Jobs: ...  # noqa: D102
 
     @property
-    def secrets(self) -> Secrets: ...  # noqa: D102
+    def webhooks(self) -> Webhooks: ...  # noqa: D102
+
+    @property
+    def secrets(self) -> Secrets:
+        """What URLs are signed with."""
+
+    @property
+    def webhook_secrets(self) -> Secrets:
+        """What webhooks are signed with, which receivers know."""
 
     def close(self) -> None:
         """Release connections; may be called again."""

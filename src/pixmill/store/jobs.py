@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 from pixmill.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
 State = Literal["queued", "running", "stalled", "succeeded", "failed", "canceled", "expired"]
@@ -26,6 +26,8 @@ Event = Literal[
     "claim", "release", "succeed", "fail", "stall", "redrive", "cancel", "retry", "expire"
 ]
 STATES: tuple[State, ...] = get_args(State)
+WebhookState = Literal["waiting", "due", "delivered", "given_up"]
+WEBHOOK_STATES: tuple[WebhookState, ...] = get_args(WebhookState)
 
 TRANSITIONS: dict[tuple[State, Event], State] = {
     ("queued", "claim"): "running",
@@ -91,7 +93,7 @@ class Webhook(NamedTuple):
 
     url: str
     attempts: int = 0
-    state: Literal["waiting", "due", "delivered", "given up"] = "waiting"
+    state: WebhookState = "waiting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +174,21 @@ class Jobs(Protocol):
     def forget(self, moment: datetime) -> int:
         """Drop what is known of jobs that ended before a time and are expired; tell how many."""
 
-    def claim_webhook(self, lease_s: float) -> Job | None:
-        """Take a job whose end is to be told now; it is due again after `lease_s` seconds."""
 
-    def told(self, id_: str, attempts: int, *, delivered: bool, again_s: float | None) -> None:
-        """Note that the end was told, or when to try again; None: never."""
+class Webhooks(Protocol):
+    """Ends of jobs that are to be told: that of a job that stalled is one, of an expired none."""
+
+    def claim(self, lease_s: float, besides: Collection[str] = ()) -> Job | None:
+        """Take a job whose end is to be told now; it is due again after `lease_s` seconds.
+
+        None whose webhook begins with one of `besides`.
+        """
+
+    def told(self, job: Job, *, delivered: bool, again_s: float | None = None) -> None:
+        """Note that the end of a job that was claimed was told, or when to try again; None: never.
+
+        Nothing is noted of a job that has gone on since it was claimed.
+        """
 
 
 def sources_of(event: Event) -> tuple[State, ...]:

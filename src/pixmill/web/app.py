@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from pixmill.errors import ItemError, OutputError
+from pixmill.fetch.poster import Poster
 from pixmill.ingest.retention import forget_old
 from pixmill.jobs.executor import Executor
 from pixmill.jobs.expiry import Expiry
@@ -56,6 +57,7 @@ from pixmill.web.services import Services
 from pixmill.web.shelf import Shelf
 from pixmill.web.signatures import Signatures
 from pixmill.web.store_calls import StoreCalls
+from pixmill.web.webhooks import WebhookSender, webhook_options
 from pixmill.web.words import refusal_of
 
 if TYPE_CHECKING:
@@ -103,6 +105,9 @@ def create_app(
         async with AsyncExitStack() as stack:
             engine = await stack.enter_async_context(Engine.open(settings, metrics))
             depot = Depot(archive, ask_archive, engine, settings)
+            poster = await stack.enter_async_context(Poster(webhook_options(settings)))
+            sender = WebhookSender(catalog, poster, log, metrics)
+            await stack.enter_async_context(sender.at_work())
             results = open_results(settings.blobs, settings.data)
             loop = asyncio.get_running_loop()
             rendering = Rendering(engine, depot.originals, results.spool, loop)
@@ -125,6 +130,7 @@ def create_app(
                 incoming=Incoming(results.spool),
                 metrics=metrics,
                 pages=Pages(),
+                poster=poster,
                 quotas=quotas,
                 renders=Renders(settings, metrics, engine, depot.originals, rendering),
                 results=results,

@@ -1,4 +1,4 @@
-"""How jobs are told in JSON, alike in answers and events."""
+"""How jobs are told in JSON, alike in answers, events and webhooks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pixmill.jobs.list_orders import KINDS
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pixmill.store.jobs import Job
+    from pixmill.store.jobs import Job, Webhook
 
 
 def job_as_json(job: Job) -> dict[str, Any]:
@@ -33,6 +33,7 @@ def job_as_json(job: Job) -> dict[str, Any]:
         "started_at": _moment(job.started_at),
         "finished_at": _moment(job.finished_at),
         "attempts": job.attempts,
+        "webhook": _webhook(job.webhook) if job.webhook else None,
         "links": {
             "self": own,
             "events": f"{own}/events",
@@ -46,6 +47,10 @@ def job_as_json(job: Job) -> dict[str, Any]:
         told["md5"], told["operations"] = spec.get("md5"), spec.get("operations", "").split("\n")
         told["links"]["image"] = f"/images/{spec['md5']}" if "md5" in spec else None
     return told
+
+
+def _webhook(webhook: Webhook) -> dict[str, Any]:
+    return {"url": webhook.url, "state": webhook.state, "attempts": webhook.attempts}
 
 
 def _moment(moment: datetime | None) -> str | None:

@@ -40,7 +40,7 @@ ENDINGS: Mapping[str, str] = {
     "application/jsonl": "jsonl",
     "application/x-ndjson": "jsonl",
 }
-_TEXTS = ("kind", "source", "reference", *NAMES)
+_TEXTS = ("kind", "source", "reference", "webhook", *NAMES)
 _MOST_COMING = 8
 _RETRY_AFTER_S = 10
 _FLAGS = {"--url-column": "url_column", "--keep-columns": "keep_columns"}

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Stage = Literal["waiting", "fetching", "decoding", "computing"]
 STAGES: tuple[Stage, ...] = ("waiting", "fetching", "decoding", "computing")
+WebhookResult = Literal["delivered", "failed", "given_up"]
+WEBHOOK_RESULTS: tuple[WebhookResult, ...] = ("delivered", "failed", "given_up")
 
 # From an answer that is at hand to the longest that one is waited for.
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -57,6 +59,11 @@ class Metrics:
         self._pool = Gauge(
             "pixmill_pool", "Analysis processes and who waits", ["state"], registry=own
         )
+        self._webhooks = Counter(
+            "pixmill_webhooks", "Attempts to tell the end of a job", ["result"], registry=own
+        )
+        for told in WEBHOOK_RESULTS:
+            self._webhooks.labels(told)
         for stage in STAGES:
             self._stages.labels(stage)
         for result in ("hit", "miss"):
@@ -97,6 +104,10 @@ class Metrics:
     def answer_looked_up(self, *, hit: bool) -> None:
         """Count a lookup in the kept answers."""
         self._answers.labels("hit" if hit else "miss").inc()
+
+    def webhook(self, result: WebhookResult) -> None:
+        """Count an attempt to tell the end of a job."""
+        self._webhooks.labels(result).inc()
 
     def watch_pool(self, *, busy: Callable[[], float], waiting: Callable[[], float]) -> None:
         """Ask these at every rendering: processes at work, and requests that wait for one."""

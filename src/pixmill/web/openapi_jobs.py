@@ -8,7 +8,7 @@ from pixmill.analysis import Alpha
 from pixmill.color.difference import METRICS
 from pixmill.jobs.list_orders import KINDS, MEDIA_TYPES
 from pixmill.record import Summarizer
-from pixmill.store.jobs import STATES
+from pixmill.store.jobs import STATES, WEBHOOK_STATES
 from pixmill.web.list_requests import ENDINGS
 from pixmill.web.openapi_images import IDEMPOTENCY, WORD
 
@@ -17,6 +17,8 @@ _COUNT = {"type": "integer", "minimum": 0}
 _OR_NOTHING = {"type": ["string", "null"]}
 _MOMENT = {"type": "string", "format": "date-time"}
 _MOMENT_OR_NOTHING = {"type": ["string", "null"], "format": "date-time"}
+# Empty is as if not given.
+WEBHOOK = {"type": "string", "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://.*)?$", "maxLength": 2048}
 
 
 def _object(required: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -42,6 +44,15 @@ _JOB = _object(
         "started_at": _MOMENT_OR_NOTHING,
         "finished_at": _MOMENT_OR_NOTHING,
         "attempts": _COUNT,
+        "webhook": _or_nothing(
+            _object(
+                {
+                    "url": _TEXT,
+                    "state": {"type": "string", "enum": list(WEBHOOK_STATES)},
+                    "attempts": _COUNT,
+                }
+            )
+        ),
         "links": _object(
             {"self": _TEXT, "events": _TEXT, "result": _OR_NOTHING},
             image=_OR_NOTHING,
@@ -77,6 +88,7 @@ CHAIN_TO_DO: dict[str, Any] = {
                     {"operations": {"type": "array", "items": _TEXT, "minItems": 1}},
                     source=WORD,
                     reference=WORD,
+                    webhook=WEBHOOK,
                 )
             },
             "text/plain": {"schema": {"type": "string", "minLength": 1}},
@@ -100,6 +112,7 @@ LIST_OPTIONS: dict[str, Any] = {
     "max_distance": {"type": "number", "minimum": 0},
     "source": WORD,
     "reference": WORD,
+    "webhook": WEBHOOK,
 }
 _URLS = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
 LIST_TO_DO: dict[str, Any] = {

@@ -13,6 +13,7 @@ from pixmill.web.gate import CALLER
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from pixmill.fetch.poster import Poster
     from pixmill.jobs.expiry import Expiry
     from pixmill.store import BlobStore, Catalog
     from pixmill.web.auth import Caller, Credentials
@@ -45,6 +46,7 @@ class Services:
     incoming: Incoming
     metrics: Metrics
     pages: Pages
+    poster: Poster
     quotas: Quotas
     renders: Renders
     results: BlobStore

@@ -30,12 +30,20 @@ def read_chain(lines: str | list[str]) -> Chain:
         raise ApiError(400, "invalid_request", *error.mistakes) from error
 
 
-def chain_job(request: Request, md5: str, chain: Chain, who: Sender) -> NewJob:
+def chain_job(
+    request: Request, md5: str, chain: Chain, who: Sender, webhook: str | None = None
+) -> NewJob:
     """Order a chain on an image of the archive, for the key that asks."""
     spec = {"md5": md5, "operations": canonical(chain)}
     spec |= {"source": who.source} if who.source else {}
     spec |= {"reference": who.reference} if who.reference else {}
-    return NewJob(key_id=key_id_of(request), kind=KIND, spec=spec, word=word_of(request))
+    return NewJob(
+        key_id=key_id_of(request),
+        kind=KIND,
+        spec=spec,
+        word=word_of(request),
+        webhook=webhook,
+    )
 
 
 def word_of(request: Request) -> str | None:

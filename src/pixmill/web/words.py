@@ -21,7 +21,7 @@ from pixmill.errors import (
 )
 from pixmill.web.errors import ApiError, internal_error
 
-_OPENING = (
+OPENING = (
     "It leads to an address that is not public; PIXMILL_ALLOW_NETWORKS opens a network, "
     "PIXMILL_ALLOW_PRIVATE all private ones"
 )
@@ -53,7 +53,7 @@ def _sentences(error: ItemError) -> list[str]:
         ending = error.message
     first = f"Could not fetch the URL given, {ending}"
     is_private = isinstance(error, BlockedAddress) and not isinstance(error, BlockedSource)
-    return [first, _OPENING] if is_private else [first]
+    return [first, OPENING] if is_private else [first]
 
 
 def _capital(text: str) -> str:

@@ -16,6 +16,7 @@ from pixmill.store.sql.schema import REVISION
 from pixmill.store.sql.secrets import SqlSecrets
 from pixmill.store.sql.sessions import SqlSessions
 from pixmill.store.sql.sqlite import make_engine, make_file, use_write_ahead_log
+from pixmill.store.sql.webhooks import SqlWebhooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,9 @@ class SqlCatalog:
         self.sessions = SqlSessions(database)
         self.palettes = SqlPalettes(database)
         self.jobs = SqlJobs(database)
-        self.secrets = SqlSecrets(database)
+        self.webhooks = SqlWebhooks(database)
+        self.secrets = SqlSecrets(database, "urls")
+        self.webhook_secrets = SqlSecrets(database, "webhooks")
 
     def close(self) -> None:
         """Release connections; may be called again."""

@@ -21,16 +21,16 @@ from pixmill.store.jobs import (
     OtherRequest,
     Outcome,
     Progress,
-    Result,
     TooManyJobs,
-    Webhook,
     check_word,
     is_job_id,
     sources_of,
     target_of,
 )
 from pixmill.store.sql.contention import patiently
+from pixmill.store.sql.job_rows import CHANGED, job_of
 from pixmill.store.sql.schema import jobs, keys
+from pixmill.store.sql.webhooks import UNTOLD, WAITING, due_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 _DIED = "the process that ran the job died, {} times in a row with no other job at work"
 _NO_LEASE = {"lease_owner": None, "lease_until": None}
-_CHANGED = {"revision": jobs.c.revision + 1}
 
 
 class SqlJobs:
@@ -69,7 +68,7 @@ class SqlJobs:
             if known is not None:
                 if known.request != request:
                     raise OtherRequest("this Idempotency-Key stands for another request")
-                return _job(known), False
+                return job_of(known), False
             _check_room(connection, new.key_id)
             values = {
                 "id": secrets.token_hex(16),
@@ -91,13 +90,13 @@ class SqlJobs:
                 "revision": 1,
             }
             connection.execute(insert(jobs).values(values))
-            return _job(_row(connection, jobs.c.id == values["id"])), True
+            return job_of(_row(connection, jobs.c.id == values["id"])), True
 
     def find(self, id_: str, key_id: int | None = None) -> Job | None:
         """Find a job."""
         with self._database.reading() as connection:
             row = _row(connection, _this(id_, key_id))
-        return None if row is None else _job(row)
+        return None if row is None else job_of(row)
 
     def page(self, limit: int, key_id: int | None = None, behind: int | None = None) -> list[Job]:
         """List jobs, the newest first, those behind a place."""
@@ -107,7 +106,7 @@ class SqlJobs:
         if behind is not None:
             query = query.where(jobs.c.place < behind)
         with self._database.reading() as connection:
-            return [_job(row) for row in connection.execute(query)]
+            return [job_of(row) for row in connection.execute(query)]
 
     def claim(self, owner: str, lease_s: float, kinds: Sequence[str]) -> Job | None:
         """Take a job that waits, or whose lease is over."""
@@ -140,10 +139,10 @@ class SqlJobs:
                     "started_at": row.started_at or now,
                     "lease_owner": owner,
                     "lease_until": now + timedelta(seconds=lease_s),
-                    **_CHANGED,
+                    **CHANGED,
                 }
                 if connection.execute(update(jobs).where(this).values(values)).rowcount:
-                    return _job(_row(connection, jobs.c.place == place))
+                    return job_of(_row(connection, jobs.c.place == place))
         return None
 
     def _next(self, connection: Connection, kinds: Sequence[str]) -> int | None:
@@ -194,7 +193,7 @@ class SqlJobs:
                 query = update(jobs).where(_held(id_, owner)).values(values)
                 if not connection.execute(query).rowcount:
                     return None
-                return _job(_row(connection, jobs.c.id == id_))
+                return job_of(_row(connection, jobs.c.id == id_))
 
         return patiently(ended)
 
@@ -205,15 +204,15 @@ class SqlJobs:
             now = self._database.now()
             values = _ending(event, Outcome(), now)
             if event == "expire":
-                values = {"state": "expired", **_CHANGED}
+                values = {"state": "expired", **UNTOLD, **CHANGED}
             elif target_of(event) == "queued":
                 values |= {"attempts": 0, "deaths": 0, "started_at": None, "finished_at": None}
-                values["webhook_at"] = None
+                values |= WAITING
             with self._database.writing() as connection:
                 this = _this(id_, key_id) & jobs.c.state.in_(sources_of(event))
                 if not connection.execute(update(jobs).where(this).values(values)).rowcount:
                     return None
-                return _job(_row(connection, jobs.c.id == id_))
+                return job_of(_row(connection, jobs.c.id == id_))
 
         return patiently(moved)
 
@@ -223,43 +222,13 @@ class SqlJobs:
         query = select(jobs).where(jobs.c.state.in_(states), jobs.c.finished_at < moment)
         with self._database.reading() as connection:
             found = connection.execute(query.order_by(jobs.c.finished_at).limit(limit))
-            return [_job(row) for row in found]
+            return [job_of(row) for row in found]
 
     def forget(self, moment: datetime) -> int:
         """Drop what is known of jobs that ended before a time and are expired."""
         this = (jobs.c.state == "expired") & (jobs.c.finished_at < moment)
         with self._database.writing() as connection:
             return connection.execute(delete(jobs).where(this)).rowcount
-
-    def claim_webhook(self, lease_s: float) -> Job | None:
-        """Take a job whose end is to be told now."""
-        with self._database.reading() as connection:
-            if self._due(connection) is None:
-                return None
-        return patiently(lambda: self._claim_webhook(lease_s))
-
-    def _due(self, connection: Connection) -> Any:
-        query = select(jobs).where(jobs.c.webhook_at <= self._database.now())
-        return connection.execute(query.order_by(jobs.c.webhook_at).limit(1)).one_or_none()
-
-    def _claim_webhook(self, lease_s: float) -> Job | None:
-        with self._database.writing() as connection:
-            due = self._due(connection)
-            if due is None:
-                return None
-            this = (jobs.c.place == due.place) & (jobs.c.webhook_at == due.webhook_at)
-            again = self._database.now() + timedelta(seconds=lease_s)
-            taken = connection.execute(update(jobs).where(this).values(webhook_at=again)).rowcount
-            return _job(due) if taken else None
-
-    def told(self, id_: str, attempts: int, *, delivered: bool, again_s: float | None) -> None:
-        """Note that the end was told, or when to try again."""
-        values: dict[str, Any] = {"webhook_attempts": attempts, "webhook_at": None, **_CHANGED}
-        if delivered or again_s is None:
-            values["webhook_state"] = "delivered" if delivered else "given up"
-        else:
-            values["webhook_at"] = self._database.now() + timedelta(seconds=again_s)
-        self._update((jobs.c.id == id_) & (jobs.c.webhook_state == "due"), values)
 
 
 def _this(id_: str, key_id: int | None) -> ColumnElement[bool]:
@@ -320,32 +289,6 @@ def _ending(event: Event, outcome: Outcome, now: datetime) -> dict[str, Any]:
         "message": outcome.message,
         "finished_at": now if state in FINISHED else None,
         **_NO_LEASE,
-        **_CHANGED,
+        **CHANGED,
     }
-    if state in FINISHED:
-        has_webhook = jobs.c.webhook.is_not(None)
-        values["webhook_at"] = case((has_webhook, now), else_=None)
-        values["webhook_state"] = case((has_webhook, "due"), else_=None)
-        values["webhook_attempts"] = 0
-    return values
-
-
-def _job(row: Any) -> Job:
-    result = Result(row.result, row.result_bytes, row.result_type) if row.result else None
-    webhook = Webhook(row.webhook, row.webhook_attempts, row.webhook_state) if row.webhook else None
-    return Job(
-        id=row.id,
-        key_id=row.key_id,
-        kind=row.kind,
-        state=row.state,
-        spec=json.loads(row.spec),
-        progress=Progress(row.done, row.failed, row.total),
-        outcome=Outcome(result, row.code, row.message),
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        attempts=row.attempts,
-        revision=row.revision,
-        place=row.place,
-        webhook=webhook,
-    )
+    return values | (due_at(now) if state in {*FINISHED, "stalled"} else {})

@@ -26,7 +26,7 @@ from sqlalchemy.types import TypeDecorator
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
-REVISION = "0004"  # the newest of the migrations, known here so that opening need not ask Alembic
+REVISION = "0005"  # the newest of the migrations, known here so that opening need not ask Alembic
 VERSION_TABLE = "pixmill_version"
 
 KEYS_COUNTER = "keys"
@@ -207,6 +207,7 @@ secrets = Table(
     Column("secret", LargeBinary(32), nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime),
+    Column("purpose", String(10), nullable=False, server_default="urls"),
 )
 
 # What is so for good: `archive` is the id by which its folder of images knows it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets as random_secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import delete, insert, or_, select, update
 
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
     from pixmill.store.sql.database import Database
 
+Purpose = Literal["urls", "webhooks"]
+
 
 class SqlSecrets:
-    """The port `Secrets` over a database."""
+    """The port `Secrets` over a database, of those for one purpose."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, purpose: Purpose) -> None:
         self._database = database
+        self._purpose = purpose
+        self._is_ours = secrets.c.purpose == purpose
 
     def live(self) -> list[bytes]:
         """List the secrets that count, the newest first; there is one at least."""
@@ -36,10 +40,11 @@ class SqlSecrets:
 
         def rotated() -> None:
             end = self._database.now() + timedelta(seconds=keep_s)
-            lasts_longer = or_(secrets.c.expires_at.is_(None), secrets.c.expires_at > end)
+            is_longer = or_(secrets.c.expires_at.is_(None), secrets.c.expires_at > end)
             with self._database.writing() as connection:
                 count_up(connection, SECRETS_COUNTER)
-                connection.execute(update(secrets).where(lasts_longer).values(expires_at=end))
+                these = update(secrets).where(self._is_ours, is_longer)
+                connection.execute(these.values(expires_at=end))
                 self._add(connection)
 
         patiently(rotated)
@@ -53,11 +58,16 @@ class SqlSecrets:
 
     def _live(self, connection: Connection) -> list[bytes]:
         is_live = or_(secrets.c.expires_at.is_(None), secrets.c.expires_at > self._database.now())
-        query = select(secrets.c.secret).where(is_live).order_by(secrets.c.id.desc())
+        query = select(secrets.c.secret).where(self._is_ours, is_live)
+        query = query.order_by(secrets.c.id.desc())
         return [bytes(row.secret) for row in connection.execute(query)]
 
     def _add(self, connection: Connection) -> None:
         now = self._database.now()
         connection.execute(delete(secrets).where(secrets.c.expires_at <= now))
-        value = random_secrets.token_bytes(SIGNING_BYTES)
-        connection.execute(insert(secrets).values(secret=value, created_at=now))
+        values = {
+            "purpose": self._purpose,
+            "secret": random_secrets.token_bytes(SIGNING_BYTES),
+            "created_at": now,
+        }
+        connection.execute(insert(secrets).values(values))

@@ -20,6 +20,7 @@ from pixmill.web.openapi_jobs import CHAIN_TO_DO, EVENTS, JOB, JOBS, RESULT
 from pixmill.web.routes.images import find_image, small_body
 from pixmill.web.services import Parts, key_id_of, needs
 from pixmill.web.submission import add_job, chain_job, read_chain
+from pixmill.web.webhooks import webhook_asked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,10 +34,14 @@ _JOBS = [Depends(needs("jobs"))]
 _DEFAULT_PAGE, _MOST_JOBS = 50, 200
 _LOOK_EVERY_S, _SIGN_OF_LIFE_S = 0.5, 15.0
 _PLACE = re.compile(r"[0-9]{1,15}")
-_WISH = ("source", "reference")
+_WISH = ("source", "reference", "webhook")
 Id = Annotated[str, Path(description="id of the job, 32 hex digits")]
 Md5 = Annotated[str, Path(description="MD5 of the file, 32 hex digits")]
 Word = Annotated[str | None, Query(description="letters, digits, dots, dashes and _, at most 100")]
+
+Webhook = Annotated[
+    str | None, Query(description="http or https URL that the end of the job is told to")
+]
 
 
 @router.post(
@@ -50,12 +55,13 @@ Word = Annotated[str | None, Query(description="letters, digits, dots, dashes an
     },
     openapi_extra=CHAIN_TO_DO,
 )
-async def operate(
+async def operate(  # noqa: PLR0913, PLR0917  FastAPI reads the request's parameters from these
     request: Request,
     parts: Parts,
     md5: Md5,
     source: Word = None,
     reference: Word = None,
+    webhook: Webhook = None,
 ) -> JSONResponse:
     """Make a job of a chain of operations: `{"operations": […]}`, or a text of one a line.
 
@@ -66,8 +72,10 @@ async def operate(
     if not chain:
         raise invalid_request("There is no operation: name one at least")
     who = sender(source or wish.get("source"), reference or wish.get("reference"), "")
+    told_to = webhook_asked(parts.poster, webhook or wish.get("webhook"))
     stored = await find_image(parts.depot, md5)
-    job, is_new = await add_job(parts, chain_job(request, stored.image.md5, chain, who))
+    new = chain_job(request, stored.image.md5, chain, who, told_to)
+    job, is_new = await add_job(parts, new)
     headers = {"Location": f"/jobs/{job.id}"}
     return JSONResponse(job_as_json(job), 202 if is_new else 200, headers)
 
@@ -85,7 +93,7 @@ def _asked(request: Request, body: bytes) -> tuple[Chain, dict[str, str]]:
         if not all(isinstance(line, str) for line in lines) or not all(
             isinstance(wish.get(name, ""), str) for name in _WISH
         ):
-            raise invalid_request("Operations, source and reference are texts")
+            raise invalid_request("Operations, source, reference and webhook are texts")
         return read_chain(lines), wish
     except (ValueError, RecursionError) as error:
         raise invalid_request("The body is neither text nor JSON of UTF-8") from error
@@ -237,7 +245,8 @@ async def job_file(
         "Content-Disposition": f'inline; filename="{name}"',
         "Cache-Control": "private, no-cache",
     }
-    facts = Facts(f"{job.id}-{job.revision}", job.finished_at or job.created_at, headers)
+    made_at = job.finished_at or job.created_at
+    facts = Facts(f"{job.id}-{made_at.timestamp() * 1000:.0f}", made_at, headers)
     answer = not_modified(request, facts)
     if answer is not None:
         return answer

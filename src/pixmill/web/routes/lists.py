@@ -30,9 +30,10 @@ from pixmill.web.list_requests import (
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_jobs import ERRORS, JOB, LIST_TO_DO
 from pixmill.web.routes.images import Word
-from pixmill.web.routes.jobs import Id, find_job, job_file, result_of
+from pixmill.web.routes.jobs import Id, Webhook, find_job, job_file, result_of
 from pixmill.web.services import Parts, check_scope, key_id_of, needs
 from pixmill.web.submission import add_job, word_of
+from pixmill.web.webhooks import webhook_asked
 
 if TYPE_CHECKING:
     from pixmill.jobs.list_orders import ListOptions
@@ -69,6 +70,7 @@ async def _described(  # noqa: PLR0913, PLR0917  for the document; `wish_of` rea
     max_distance: asked.MaxDistance = None,
     source: Word = None,
     reference: Word = None,
+    webhook: Webhook = None,
 ) -> None:
     """Name the parameters of the query."""
 
@@ -100,12 +102,15 @@ async def submit(
         options = options_of(kind, wish)
         await _check_means(parts, options)
         who = sender(wish.texts.get("source"), wish.texts.get("reference"), "")
+        webhook = webhook_asked(parts.poster, wish.texts.get("webhook"))
         sha256 = await receive(request, wish, path)
         await asyncio.to_thread(check_list, path, options)
         spec: dict[str, Any] = {"options": options.as_json(kind)}
         spec |= {"source": who.source} if who.source else {}
         spec |= {"reference": who.reference} if who.reference else {}
-        new = NewJob(key_id=key_id_of(request), kind=kind, spec=spec, total=0, word=word)
+        new = NewJob(
+            key_id=key_id_of(request), kind=kind, spec=spec, total=0, word=word, webhook=webhook
+        )
         new = _with_list(new, sha256, path.suffix)
         await parts.depot.ask(parts.results.put, new.spec["list"], path)
     job, is_new = await _kept(parts, new)
