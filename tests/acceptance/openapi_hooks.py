@@ -35,6 +35,7 @@ LISTS: dict[str, Any] = {
     "application/jsonl": f'{{"url": "{PICTURE_URL}"}}\n',
     "application/x-ndjson": f'{{"url": "{PICTURE_URL}"}}\n',
 }
+SENSIBLE = {"operations": ["flip"], "op": ["flip"], "palette": "css", "webhook": PICTURE_URL}
 
 
 @schemathesis.hook
@@ -61,14 +62,7 @@ def _make_sense(case: Case) -> None:
     if case.path == "/jobs" and case.method == "POST":
         case.query = {"kind": "colors", "n": 2}
         case.body = LISTS[case.media_type]
-    if "operations" in case.query:
-        case.query["operations"] = ["flip"]
-    if "op" in case.query:
-        case.query["op"] = ["flip"]
-    if case.query.get("palette"):
-        case.query["palette"] = "css"
-    if case.query.get("webhook"):
-        case.query["webhook"] = PICTURE_URL
+    case.query.update({name: value for name, value in SENSIBLE.items() if name in case.query})
     if case.method == "PUT":
         case.query.pop("format", None)
         if case.path_parameters["name"] == "css":

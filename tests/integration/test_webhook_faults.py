@@ -53,7 +53,7 @@ def receiver():
     ids=["all", "headers", "body"],
 )
 async def test_a_receiver_that_hangs_costs_an_attempt(catalog, receiver, reply):
-    job = canceled(catalog, receiver.on("/told", reply))
+    canceled(catalog, receiver.on("/told", reply))
     async with sending(catalog, timeout_s=0.3) as sent:
         await until(lambda: sent.said("webhook failed"))
     (line,) = sent.said("webhook failed")
