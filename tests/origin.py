@@ -207,8 +207,8 @@ class Origin:
             return False
         text = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         request = _parse(text, writer.get_extra_info("peername")[1])
-        if length := int(request.headers.get("content-length", "0")):
-            request = replace(request, body=await reader.readexactly(length))
+        body = await reader.readexactly(int(request.headers.get("content-length", 0)))
+        request = replace(request, body=body)
         self.requests.append(request)
         exchange = Exchange(request, writer)
         reply = self._route(request.path)

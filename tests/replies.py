@@ -22,7 +22,7 @@ class Request:
     """One request as it came.
 
     `path` has its query, header names are in lower case, `at` is in seconds of `time.monotonic()`,
-    `port` the client's, which tells connections apart.
+    `port` the client's, which tells connections apart; `body` is there where its length was told.
     """
 
     method: str

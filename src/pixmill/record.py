@@ -158,7 +158,8 @@ class Record:
 
     `http_status` is that of the last answer (None for files or without an answer), `attempts` the
     number of requests made for it. `match` stands beside an analysis where a palette was asked for,
-    `kept` where the bytes of the image are; `arrival` tells what became of it in the archive.
+    `kept` where the bytes of the image are; `arrival` tells what became of it in the archive. Of an
+    image that was transformed `analysis` tells of the picture made, and `file` its name.
     """
 
     line: int
@@ -171,3 +172,4 @@ class Record:
     match: Match | None = None
     kept: Kept | None = None
     arrival: Literal["success", "duplicate"] | None = None
+    file: str | None = None

@@ -17,7 +17,12 @@ from pixmill.told import clusters_as_json, match_as_json
 from tests.unit.product_records import PRODUCTS, a_run_of, options_of, product_of
 from tests.unit.sink_records import failed, write_all
 
-OWN = {"colors": ["colors", "pixels"], "clusters": ["clusters"], "match": ["match", "clusters"]}
+OWN = {
+    "colors": ["colors", "pixels"],
+    "clusters": ["clusters"],
+    "match": ["match", "clusters"],
+    "picture": ["file"],
+}
 BEFORE = ["line", "url", "status", "code", "http_status", "attempts", "message"]
 AFTER = ["width", "height", "format", "bytes", "md5", "extra"]
 

@@ -20,7 +20,7 @@ from .sink_records import failed, succeeded
 if TYPE_CHECKING:
     from pixmill.record import Record
 
-PRODUCTS = ("colors", "clusters", "match")
+PRODUCTS = ("colors", "clusters", "match", "picture")
 PALETTE = Palette(
     "shop",
     (
@@ -54,6 +54,9 @@ def product_of(product: str, line: int, url: str | None = None, *, extra=()) -> 
     record = succeeded(line, url, extra=extra)
     if product == "colors" or record.analysis is None:
         return record
+    if product == "picture":
+        analysis = replace(record.analysis, colors=(), pixels=0)
+        return replace(record, analysis=analysis, file=f'sub, "{line}"/{line}.png')
     analysis = replace(record.analysis, colors=(), pixels=0, clusters=clusters_of(line))
     match = _matcher()(analysis.clusters or ()) if product == "match" else None
     return replace(record, analysis=analysis, match=match)

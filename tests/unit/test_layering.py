@@ -124,7 +124,10 @@ def table():
 
 
 def test_the_table_of_the_design_is_read_whole(table):
-    first, last = ["errors", "record", "settings"], ["store", "ingest", "jobs", "web", "cli"]
+    first, last = (
+        ["errors", "record", "settings"],
+        ["store", "ingest", "jobs", "client", "web", "cli"],
+    )
     middle = [
         "color",
         "imaging",

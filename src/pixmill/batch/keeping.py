@@ -22,10 +22,11 @@ _THREADS = 16
 
 
 class Analyzed(NamedTuple):
-    """A packed analysis, and where its bytes were kept if they were to be."""
+    """A packed analysis, where its bytes were kept if they were to be, or the picture's name."""
 
     packed: bytes
     kept: Kept | None = None
+    file: str | None = None
 
 
 class Keeping:

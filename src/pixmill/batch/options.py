@@ -11,14 +11,17 @@ from pixmill.imaging.probe import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from ipaddress import IPv4Network, IPv6Network
     from pathlib import Path
 
     from pixmill.analysis import Greyed, Task
+    from pixmill.analysis.rendering import Made
     from pixmill.batch.memory import MemoryPlan
     from pixmill.fetch.sources import SourcePattern
+    from pixmill.imaging.operations import Chain
     from pixmill.pool import Pool
-    from pixmill.record import Analysis, Cluster, Kept, Match
+    from pixmill.record import Analysis, Cluster, Item, Kept, Match
     from pixmill.settings import Settings
 
 
@@ -36,6 +39,21 @@ class Keeper(Protocol):
 
     def known(self, md5: str) -> Kept | None:
         """Tell whether the image is there already, so that it need not be fetched again."""
+
+
+class Gallery(Protocol):
+    """Takes the pictures that a chain of operations makes of images. Used by many threads at once.
+
+    `chain` is what is done to each image. Raises RunError where nothing can be put any more.
+    """
+
+    chain: Chain
+
+    def open(self) -> AbstractContextManager[str]:
+        """Give the folder where pictures are written first, for as long as the context lasts."""
+
+    def put(self, item: Item, made: Made) -> str:
+        """Put the picture that was made of an item where it stays, and tell its name."""
 
 
 class Shared(NamedTuple):
@@ -58,9 +76,10 @@ class RunOptions:
     and return what `pixmill.analysis.pack` returns. `matcher`, such as `pixmill.Matcher`, makes the
     match of each record from the clusters, which `wanted` must ask for. With a `keeper` the bytes
     of every image are kept, and `analyze` returns what `pixmill.analysis.analyze_greyed` returns.
-    `reserved_bytes` of `memory_bytes` are left to what the caller does with the records. With
-    `shared` the run has no pool of its own, and `workers`, `memory_bytes`, `reserved_bytes`,
-    `decode_timeout_s` and `analyze` do not count.
+    With a `gallery` images are transformed instead of analyzed: `wanted` and `analyze` are not
+    asked then, and nothing is cached. `reserved_bytes` of `memory_bytes` are left to what the
+    caller does with the records. With `shared` the run has no pool of its own, and `workers`,
+    `memory_bytes`, `reserved_bytes`, `decode_timeout_s` and `analyze` do not count.
     """
 
     wanted: Wanted = field(default_factory=Wanted)
@@ -90,6 +109,7 @@ class RunOptions:
     matcher: Callable[[tuple[Cluster, ...]], Match] | None = None
     analyze: Callable[[memoryview, Task], bytes | Greyed] = analyze_packed
     keeper: Keeper | None = None
+    gallery: Gallery | None = None
     shared: Shared | None = None
 
     @classmethod

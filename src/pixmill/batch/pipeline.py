@@ -9,17 +9,18 @@ import asyncio
 import copy
 import hashlib
 import traceback
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pixmill.analysis import Task, packed_bytes, unpack
+from pixmill.analysis.work import taken
 from pixmill.batch.cache import Result, ResultCache
 from pixmill.batch.keeping import Analyzed, Keeping
 from pixmill.batch.landing import Landing
 from pixmill.batch.local import read_file
 from pixmill.batch.once import Once
+from pixmill.batch.transforming import Transforming
 from pixmill.errors import InternalError, InvalidUrl, ItemError, RunError, TooManyPixels
 from pixmill.fetch.client import Fetcher
 from pixmill.fetch.options import FetchOptions, user_agent
@@ -29,10 +30,10 @@ from pixmill.imaging.probe import Header, check, probe
 from pixmill.record import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from concurrent.futures import Future
+    from collections.abc import AsyncIterator
 
-    from pixmill.analysis import Greyed, Wanted
+    from pixmill.analysis import Wanted
+    from pixmill.analysis.rendering import RenderTask
     from pixmill.batch.cache import Known
     from pixmill.batch.memory import MemoryPlan
     from pixmill.batch.options import RunOptions
@@ -53,6 +54,7 @@ class Outcome(NamedTuple):
     http_status: int | None = None
     attempts: int = 0
     kept: Kept | None = None
+    file: str | None = None
 
 
 def _fetch_options(options: RunOptions, plan: MemoryPlan) -> FetchOptions:
@@ -81,9 +83,10 @@ class Pipeline:
         options: RunOptions,
         plan: MemoryPlan,
         fetcher: Fetcher,
-        pool: Pool[Task, bytes | Greyed],
+        pool: Pool[Any, Any],
         cache: ResultCache | None,
         keeping: Keeping | None,
+        transforming: Transforming | None,
     ) -> None:
         self._options = options
         self._limits = replace(options.limits, max_decode_bytes=plan.decode)
@@ -91,7 +94,8 @@ class Pipeline:
         self._pool = pool
         self._cache = cache
         self._keeping = keeping
-        self._landing: Landing[bytes | Greyed] = Landing()
+        self._transforming = transforming
+        self._landing: Landing[Any] = Landing()
         at_once = options.shared.at_once if options.shared else options.queue
         self._places = asyncio.Semaphore(at_once)
         remembered = _remembered(plan, options.wanted)
@@ -101,33 +105,35 @@ class Pipeline:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, options: RunOptions, plan: MemoryPlan, pool: Pool[Task, bytes | Greyed]
+        cls, options: RunOptions, plan: MemoryPlan, pool: Pool[Any, Any]
     ) -> AsyncIterator[Self]:
         """Connect a pipeline to a fetcher and a cache of its own, closed at the end."""
         async with AsyncExitStack() as stack:
-            keeping = None
+            keeping = transforming = None
             if options.keeper is not None:
                 keeping = stack.enter_context(Keeping.open(options.keeper))
+            if options.gallery is not None:
+                transforming = stack.enter_context(Transforming.open(options.gallery))
             fetcher = await stack.enter_async_context(Fetcher(_fetch_options(options, plan)))
             cache = None
-            if options.cache is not None:
+            if options.cache is not None and transforming is None:
                 cache = stack.enter_context(
                     ResultCache.open(options.cache, options.wanted, options.cache_max_bytes)
                 )
-            yield cls(options, plan, fetcher, pool, cache, keeping)
+            yield cls(options, plan, fetcher, pool, cache, keeping, transforming)
 
     async def outcome(self, item: Item) -> Outcome:
         """Do all that is to be done for an item. Raises RunError only."""
         if item.error is not None:
             return self._failed(InvalidUrl(item.error))
         if item.path is not None:
-            return await self._from_file(item.path)
+            return await self._from_file(item, item.path)
         if self._options.dedupe:
-            return await self._urls.get(_url_key(item.url), lambda: self._from_url(item.url))
-        return await self._from_url(item.url)
+            return await self._urls.get(_url_key(item.url), lambda: self._from_url(item))
+        return await self._from_url(item)
 
-    async def _from_url(self, url: str) -> Outcome:
-        cache = self._cache
+    async def _from_url(self, item: Item) -> Outcome:
+        url, cache = item.url, self._cache
         known, kept = self._known(url), None
         if known is not None and self._keeping is not None:
             kept = await self._keeping.still_has(known.result)
@@ -149,7 +155,7 @@ class Pipeline:
             if cache is not None and known is not None and status == 304:
                 cache.refresh(url, download.headers)
                 return _again(known.result, kept)
-            outcome = await self._from_body(body, status, attempts)
+            outcome = await self._from_body(item, body, status, attempts)
         if cache is not None and _redirected(download, url):
             cache.forget(url)
         elif cache is not None and outcome.packed is not None:
@@ -168,24 +174,28 @@ class Pipeline:
             return None
         return known if image.bytes <= self._options.max_bytes else None
 
-    async def _from_file(self, path: str) -> Outcome:
+    async def _from_file(self, item: Item, path: str) -> Outcome:
         try:
             body = await read_file(path, self._fetcher.new_writer())
         except ItemError as error:
             return self._failed(error)
         with body:
-            return await self._from_body(body, None, 0)
+            return await self._from_body(item, body, None, 0)
 
-    async def _from_body(self, body: Body, status: int | None, attempts: int) -> Outcome:
+    async def _from_body(
+        self, item: Item, body: Body, status: int | None, attempts: int
+    ) -> Outcome:
         try:
-            analyzed = await self._analyze(body)
+            analyzed = await self._analyze(item, body)
         except RunError:
             raise
         except Exception as error:  # noqa: BLE001  every failure of an item is data
             return self._failed(error, status, attempts)
-        return Outcome(analyzed.packed, None, status, attempts, analyzed.kept)
+        return Outcome(analyzed.packed, None, status, attempts, analyzed.kept, analyzed.file)
 
-    async def _analyze(self, body: Body) -> Analyzed:
+    async def _analyze(self, item: Item, body: Body) -> Analyzed:
+        if self._transforming is not None:
+            return await self._transform(self._transforming, item, body)
         if not self._options.dedupe and self._keeping is None:
             return await self._in_pool(body, b"")
         if body.data is not None:
@@ -207,20 +217,31 @@ class Pipeline:
             return error
 
     async def _in_pool(self, body: Body, digest: bytes) -> Analyzed:
-        header = probe(body.view())
-        check(header, self._limits)
-        payload: bytes | Body = body if body.data is None else body.data
-        async with self._places:
-            future = self._pool.submit(
-                payload, Task(header, self._options.wanted), need_bytes=header.decode_bytes
-            )
-            with _taken(future):
-                answer = await self._landing.wait(future)
+        header = self._checked(body)
+        task = Task(header, self._options.wanted)
+        answer = await self._worked(body, task, header.decode_bytes)
         if isinstance(answer, bytes):
             return Analyzed(answer)
         if self._keeping is None:
             return Analyzed(answer.packed)
         return await self._keeping.keep(body, digest, answer)
+
+    async def _transform(self, transforming: Transforming, item: Item, body: Body) -> Analyzed:
+        """Unlike analyses these are not shared by equal images: each item has its own file."""
+        task, need_bytes = transforming.task(self._checked(body), self._limits)
+        return await transforming.put(item, await self._worked(body, task, need_bytes))
+
+    def _checked(self, body: Body) -> Header:
+        header = probe(body.view())
+        check(header, self._limits)
+        return header
+
+    async def _worked(self, body: Body, task: Task | RenderTask, need_bytes: int) -> Any:
+        payload: bytes | Body = body if body.data is None else body.data
+        async with self._places:
+            future = self._pool.submit(payload, task, need_bytes=need_bytes)
+            with taken(future):
+                return await self._landing.wait(future)
 
     def _failed(self, error: Exception, status: int | None = None, attempts: int = 0) -> Outcome:
         if not isinstance(error, ItemError):
@@ -228,25 +249,6 @@ class Pipeline:
         trace = "".join(traceback.format_exception(error)) if self._options.tracebacks else None
         failure = Failure(error.code, error.message, trace)
         return Outcome(None, failure, status or error.http_status, attempts or error.attempts)
-
-
-@contextmanager
-def _taken(future: Future[bytes | Greyed]) -> Iterator[None]:
-    """Delete the file of an answer that comes when nobody waits for it any more."""
-    try:
-        yield
-    except asyncio.CancelledError:
-        future.add_done_callback(_drop_file)
-        raise
-
-
-def _drop_file(future: Future[bytes | Greyed]) -> None:
-    if future.cancelled() or future.exception() is not None:
-        return
-    answer = future.result()
-    if not isinstance(answer, bytes) and isinstance(answer.grey, str):
-        with suppress(OSError):
-            Path(answer.grey).unlink(missing_ok=True)
 
 
 def _again(result: Result, kept: Kept | None) -> Outcome:

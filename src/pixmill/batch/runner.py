@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import queue
 import threading
-from typing import TYPE_CHECKING, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from pixmill.analysis import packed_bytes, unpack
+from pixmill.analysis.rendering import make
 from pixmill.batch.memory import plan_memory
 from pixmill.batch.options import RunOptions
 from pixmill.batch.reader import Reader, weight
@@ -23,15 +24,15 @@ from pixmill.pool import Pool
 from pixmill.record import Failure, Item, Record, Summarizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from pixmill.analysis import Greyed, Task
     from pixmill.batch.pipeline import Outcome, Pipeline
 
 IDLE_S = 0.5
 _MOST_COLORS = 256
 _KEPT_BYTES = 500  # a digest and the names of two blobs
 _PRELOAD = ("pixmill.batch.warm",)
+_PRELOAD_RENDERING = ("pixmill.imaging.rendering",)
 _PRELOAD_CLUSTERS = ("pixmill.analysis.warm",)
 
 
@@ -72,6 +73,13 @@ def _refuse_unlike(options: RunOptions) -> None:
         raise UsageError(f"the matcher tells of {told}, and wanted is {wanted.summarizer}")
 
 
+def _work(options: RunOptions) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    """Tell what worker processes do, and what they load before."""
+    if options.gallery is not None:
+        return make, _PRELOAD + _PRELOAD_RENDERING
+    return options.analyze, _PRELOAD + (_PRELOAD_CLUSTERS if options.wanted.summarizer else ())
+
+
 class Run:
     """A run under way: a context manager to iterate over.
 
@@ -103,17 +111,18 @@ class Run:
         # The pool first: its fork server imports the kernels while this process imports the HTTP
         # client.
         shared = self._options.shared
-        self._pool: Pool[Task, bytes | Greyed] = shared.pool if shared else self._own_pool()
+        self._pool: Pool[Any, Any] = shared.pool if shared else self._own_pool()
         self._thread.start()
         return self
 
-    def _own_pool(self) -> Pool[Task, bytes | Greyed]:
+    def _own_pool(self) -> Pool[Any, Any]:
+        function, preload = _work(self._options)
         return Pool(
-            self._options.analyze,
+            function,
             workers=self._options.workers,
             item_timeout_s=self._options.decode_timeout_s,
             decode_budget_bytes=self._plan.decode,
-            preload=_PRELOAD + (_PRELOAD_CLUSTERS if self._options.wanted.summarizer else ()),
+            preload=preload,
         )
 
     def __exit__(self, *exception: object) -> None:
@@ -155,7 +164,8 @@ class Run:
             self._loop.call_soon_threadsafe(self._window.leave, len(rows), n_bytes)  # type: ignore[union-attr]
 
     def _weight(self, item: Item) -> int:
-        kept = _KEPT_BYTES if self._options.keeper is not None else 0
+        named = self._options.keeper is not None or self._options.gallery is not None
+        kept = _KEPT_BYTES if named else 0
         return weight(item) + 400 + packed_bytes(self._options.wanted) + kept
 
     def _record(self, item: Item, outcome: Outcome) -> Record:
@@ -176,6 +186,7 @@ class Run:
             extra=item.extra,
             match=matcher(analysis.clusters or ()) if matcher and analysis else None,
             kept=outcome.kept,
+            file=outcome.file,
         )
 
     def _serve(self) -> None:

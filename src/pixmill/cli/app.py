@@ -11,17 +11,21 @@ from typer.core import TyperGroup
 
 from pixmill import __version__
 from pixmill.cli.backup import backup, restore
+from pixmill.cli.chains import CommandWithOperations
 from pixmill.cli.colors import colors
 from pixmill.cli.demo import demo
 from pixmill.cli.doctor import doctor
 from pixmill.cli.ending import EXIT_FATAL, EXIT_INTERRUPTED, ended_by_errors
 from pixmill.cli.ingest import ingest
+from pixmill.cli.jobs import jobs
 from pixmill.cli.keys import keys
 from pixmill.cli.match import match
 from pixmill.cli.migrate import migrate
 from pixmill.cli.palettes import palettes
 from pixmill.cli.serve import serve
 from pixmill.cli.sign import sign
+from pixmill.cli.transform import transform
+from pixmill.cli.upload import upload
 
 
 class _Commands(TyperGroup):
@@ -56,6 +60,8 @@ app = typer.Typer(
 app.command()(colors)
 app.command()(match)
 app.command()(ingest)
+app.command(cls=CommandWithOperations)(transform)
+app.command(cls=CommandWithOperations)(upload)
 app.command()(serve)
 app.command()(demo)
 app.command()(doctor)
@@ -63,6 +69,7 @@ app.command()(migrate)
 app.command()(backup)
 app.command()(restore)
 app.command()(sign)
+app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.add_typer(palettes, name="palettes")
 

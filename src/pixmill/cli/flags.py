@@ -28,6 +28,10 @@ def _archive(*names: str, say: str, **more: Any) -> Any:
     return _flag("Archive", *names, say=say, **more)
 
 
+def _chain(*names: str, say: str, **more: Any) -> Any:
+    return _flag("Operations", *names, say=say, **more)
+
+
 def _list(*names: str, say: str, **more: Any) -> Any:
     return _flag("List", *names, say=say, **more)
 
@@ -181,6 +185,23 @@ Keep = Annotated[
 Watch = Annotated[
     Path | None,
     _archive("--watch", metavar="DIR", say="Take in what is put into this folder, until stopped."),
+]
+
+Folder = Annotated[
+    str,
+    _table("-o", "--output", metavar="DIR", say="Folder to write pictures and their table into."),
+]
+TableForm = Annotated[
+    Literal["csv", "jsonl", "parquet"],
+    _table("--table", say="Form of the table of what was written [default: csv]"),
+]
+Op = Annotated[
+    list[str] | None,
+    _chain("--op", metavar="OPERATION", say='What to do, as "resize 640 480" (repeatable).'),
+]
+Operations = Annotated[
+    Path | None,
+    _chain("--operations", metavar="FILE", say="A file with one operation a line, instead."),
 ]
 
 UrlColumn = Annotated[

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pixmill.batch.job import Stage
     from pixmill.batch.options import Keeper
     from pixmill.batch.sink.rows import Product
+    from pixmill.imaging.operations import Chain
     from pixmill.matching import Matcher
 
 _ENDINGS = {
@@ -21,6 +22,7 @@ _ENDINGS = {
     "clusters": "-colors",
     "match": "-match",
     "arrival": "-ingest",
+    "picture": "-transformed",
 }
 
 
@@ -42,7 +44,8 @@ class Order:
     """The flags of the command that are no settings.
 
     `product` is what the table tells of each image; a match needs a `matcher`, an arrival needs
-    `ingest`. With `json` rows are JSON where no name of an output says otherwise.
+    `ingest`, a picture, which lies beside its table, a `chain`. With `json` rows are JSON where no
+    name of an output says otherwise.
     """
 
     inputs: tuple[str, ...]
@@ -50,6 +53,7 @@ class Order:
     product: Product = "colors"
     matcher: Matcher | None = None
     ingest: Ingest | None = None
+    chain: Chain | None = None
     json: bool = False
     n: int = 3
     counts: bool = False
@@ -71,6 +75,8 @@ class Order:
         """Say what is asked of each image."""
         if self.product == "clusters":
             return Wanted(n=0, md5=md5, summarizer="kmeans", k=self.n)
+        if self.chain is not None:
+            return Wanted(n=0, md5=False)
         if self.matcher is not None:
             return Wanted(n=0, md5=md5, summarizer=self.matcher.summarizer)
         if self.ingest is not None:

@@ -67,5 +67,12 @@ def _refuse_output(output: Path, name: str) -> None:
             raise UsageError(f"{name} is an input and would be overwritten; choose another -o")
 
 
+def refuse_inputs_within(inputs: tuple[str, ...], folder: Path) -> None:
+    """Refuse a folder to write into that holds an input, which could be written over."""
+    for name in inputs:
+        if name != "-" and Path(name).resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"{name} is an input and lies within {folder}; choose another -o")
+
+
 def _lies_within(path: Path, folder: str) -> bool:
     return Path(folder).is_dir() and path.resolve().is_relative_to(Path(folder).resolve())

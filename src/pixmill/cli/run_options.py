@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixmill.analysis import analyze_greyed, analyze_packed
+from pixmill.batch.gallery import FolderGallery
 from pixmill.batch.memory import PARQUET_BYTES, most_workers
+from pixmill.batch.naming import Names
 from pixmill.batch.options import RunOptions
 
 if TYPE_CHECKING:
@@ -35,7 +38,14 @@ def run_options(order: Order, settings: Settings, *, wants_md5: bool) -> RunOpti
         tracebacks=order.verbosity > 1,
         analyze=analyze_greyed if order.ingest else analyze_packed,
         keeper=order.ingest.keeper if order.ingest else None,
+        gallery=_gallery(order),
     )
+
+
+def _gallery(order: Order) -> FolderGallery | None:
+    if order.chain is None or order.output is None:
+        return None
+    return FolderGallery(Path(order.output).parent, order.chain, Names(order.inputs))
 
 
 def _is_parquet(name: str) -> bool:

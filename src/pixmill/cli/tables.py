@@ -1,4 +1,4 @@
-"""One order to one table: what `colors`, `match` and `ingest` do with a list.
+"""One order to one table: what `colors`, `match`, `ingest` and `transform` do with a list.
 
 Owns the way from an order and the settings to a job, and what is told of it on standard error. What
 the flags are is the commands' matter.
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pixmill.batch.job import Job, Report
     from pixmill.cli.order import Order
     from pixmill.cli.voice import Voice
+    from pixmill.imaging.operations import Chain
     from pixmill.settings import Settings
 
 
@@ -116,7 +117,14 @@ def _bearing(order: Order, settings: Settings) -> dict[str, Any]:
         "max bytes": settings.max_bytes,
         **(order.matcher.identity() if order.matcher else {}),
         **(order.ingest.identity if order.ingest else {}),
+        **(_operations(order.chain) if order.chain else {}),
     }
+
+
+def _operations(chain: Chain) -> dict[str, Any]:
+    from pixmill.imaging.operations import canonical  # noqa: PLC0415
+
+    return {"operations": canonical(chain).split("\n")}
 
 
 def _warn_of_streams(voice: Voice, job: Job, *, to_stream: bool) -> None:

@@ -7,13 +7,12 @@ through them. What is asked of images, and how failures are worded, is the route
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from pathlib import Path
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from pixmill.analysis import Task, unpack
 from pixmill.analysis.rendering import Made, RenderTask
-from pixmill.analysis.work import Answer, Order, work
+from pixmill.analysis.work import Answer, Order, taken, work
 from pixmill.batch.once import Once
 from pixmill.batch.options import Shared
 from pixmill.errors import ItemError, OutputError, RunError
@@ -33,7 +32,7 @@ from pixmill.web.uploads import Upload, read_upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from concurrent.futures import Future
+    from pathlib import Path
 
     from starlette.requests import Request
 
@@ -260,7 +259,7 @@ class Engine:
         self._at_work += 1
         try:
             future = self._pool.submit(payload, order, need_bytes=need_bytes)
-            with _taken(future):
+            with taken(future):
                 async with asyncio.timeout(self._patience_s):
                     return await asyncio.wrap_future(future)
         except TimeoutError as error:
@@ -292,25 +291,6 @@ class Engine:
         except ItemError as error:
             self._metrics.item(error.code)
             raise
-
-
-@contextmanager
-def _taken(future: Future[Answer]) -> Iterator[None]:
-    """Delete the file of an answer that nobody takes, since who asked has left."""
-    try:
-        yield
-    except BaseException:
-        future.add_done_callback(_drop)
-        raise
-
-
-def _drop(future: Future[Answer]) -> None:
-    if not future.cancelled() and future.exception() is None:
-        answer = future.result()
-        file = answer.content if isinstance(answer, Made) else answer.grey
-        if isinstance(file, str):
-            with suppress(OSError):
-                Path(file).unlink(missing_ok=True)
 
 
 async def digest_of(body: Body) -> bytes:

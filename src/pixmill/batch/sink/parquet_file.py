@@ -59,6 +59,7 @@ _OWN_COLUMNS: dict[str, list[tuple[str, pa.DataType]]] = {
     "clusters": [("clusters", pa.list_(_CLUSTER))],
     "match": [("match", _MATCH), ("clusters", pa.list_(_CLUSTER))],
     "arrival": [("arrival", pa.string())],
+    "picture": [("file", pa.string())],
 }
 
 

@@ -1,4 +1,4 @@
-"""What a table tells of an image: exact colors, clusters, its match, what the archive did with it.
+"""What a table tells of an image: exact colors, clusters, its match, its arrival, its picture.
 
 Owns the values between a row's beginning, which says what became of the URL, and its end, the kept
 columns. Both of these, and how values become text, are in `rows`.
@@ -25,6 +25,7 @@ _OWN = {
     "clusters": ("clusters",),
     "match": ("match", "clusters"),
     "arrival": ("arrival",),
+    "picture": ("file",),
 }
 
 
@@ -34,6 +35,8 @@ def csv_names(options: TableOptions) -> list[str]:
         return ["color", "hex", "distance"]
     if options.product == "arrival":
         return ["md5", "arrival"]
+    if options.product == "picture":
+        return ["line", "file", "width", "height", "bytes"]
     names = [f"color_{i}" for i in range(1, options.n + 1)]
     if options.counts:
         names += [f"count_{i}" for i in range(1, options.n + 1)]
@@ -41,11 +44,14 @@ def csv_names(options: TableOptions) -> list[str]:
 
 
 def csv_values(record: Record, analysis: Analysis, options: TableOptions) -> list[str]:
-    """Give the fields between the URL and the kept columns; only names of colors need quoting."""
+    """Give the fields between the URL and the kept columns; only names need quoting."""
     if options.product == "match":
         return _match_values(record.match)
     if options.product == "arrival":
         return [analysis.md5 or "", record.arrival or ""]
+    if options.product == "picture":
+        sizes = (analysis.width, analysis.height, analysis.bytes)
+        return [str(record.line), record.file or "", *map(str, sizes)]
     if options.product == "clusters":
         return padded_hexes(analysis.clusters or (), options.n)
     fields = [color.hex for color in analysis.colors]
@@ -87,6 +93,8 @@ def _own(record: Record, analysis: Analysis, options: TableOptions) -> dict[str,
         return _exact(analysis)
     if options.product == "arrival":
         return {"arrival": record.arrival}
+    if options.product == "picture":
+        return {"file": record.file}
     clusters: dict[str, object] = {"clusters": clusters_as_json(analysis.clusters or ())}
     if options.product == "clusters":
         return clusters

@@ -15,7 +15,7 @@ from pixmill.batch.sink.products import csv_names, csv_values, measured
 if TYPE_CHECKING:
     from pixmill.record import Record
 
-Product = Literal["colors", "clusters", "match", "arrival"]
+Product = Literal["colors", "clusters", "match", "arrival", "picture"]
 
 ERRORS_HEADER = "line,url,code,http_status,attempts,message\n"
 
@@ -27,9 +27,9 @@ class TableOptions:
     """What bears on the bytes of a table.
 
     `product` is what a table tells of its images: exact colors, clusters, the match with a palette,
-    or what became of it in the archive. `n` colors or clusters a row; `counts` adds the pixel
-    counts of exact colors, `header` the first row (both CSV only); `keep_columns` are the names of
-    the input's columns that every record carries in `extra`.
+    what became of it in the archive, or the picture that was made of it. `n` colors or clusters a
+    row; `counts` adds the pixel counts of exact colors, `header` the first row (both CSV only);
+    `keep_columns` are the names of the input's columns that every record carries in `extra`.
     """
 
     n: int = 3
@@ -61,7 +61,7 @@ def csv_row(record: Record, options: TableOptions) -> str:
     if record.analysis is None:
         return ""
     values = csv_values(record, record.analysis, options)
-    if options.product == "match":
+    if options.product in {"match", "picture"}:
         values = list(map(csv_field, values))
     fields = [csv_field(record.url), *values]
     if record.extra:

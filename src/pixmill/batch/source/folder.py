@@ -118,18 +118,18 @@ class Folder:
 
     def _files(self) -> Iterator[bytes]:
         """Walk without recursion, so that no depth of directories is too deep."""
-        open_directories = [iter(_entries(self._root))]
+        open_directories = [iter(visible_entries(self._root))]
         while open_directories:
             path = next(open_directories[-1], None)
             if path is None:
                 open_directories.pop()
             elif path.endswith(b"/"):
-                open_directories.append(iter(_entries(path)))
+                open_directories.append(iter(visible_entries(path)))
             else:
                 yield path
 
 
-def _entries(directory: bytes) -> list[bytes]:
+def visible_entries(directory: bytes) -> list[bytes]:
     """Give the files and, with a slash at their end, the directories in one directory.
 
     With that slash their order is that of the whole paths below: `a.png` comes before `a/b.png`.

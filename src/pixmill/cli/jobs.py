@@ -1,0 +1,188 @@
+"""`pixmill jobs`: what the service has to do and has done, of all keys, from its own machine."""
+
+from __future__ import annotations
+
+import json as json_module
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from pixmill.cli.ending import EXIT_SOME_FAILED
+from pixmill.cli.standard_output import write_lines
+from pixmill.cli.terminal import printable
+from pixmill.errors import RunError
+from pixmill.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixmill.store import Catalog
+    from pixmill.store.jobs import Event, Job
+
+jobs = typer.Typer(
+    no_args_is_help=True, help="Look at, cancel, repeat and wait for the jobs of the service."
+)
+
+_PAGE = 200
+_LOOK_EVERY_S = 0.5
+_HEAD = ("id", "state", "made", "attempts", "key", "source", "reference", "code")
+
+Id = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="As `pixmill jobs list` has them.", show_default=False),
+]
+Json = Annotated[
+    bool, typer.Option("--json", metavar="", help="One JSON object a line.", show_default=False)
+]
+
+
+@jobs.command("list")
+def list_jobs(
+    state: Annotated[
+        Literal["queued", "running", "stalled", "succeeded", "failed", "canceled", "expired"]
+        | None,
+        typer.Option("--state", help="Those in this state alone.", show_default=False),
+    ] = None,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit", min=1, metavar="N", help=r"How many \[default: 50]", show_default=False
+        ),
+    ] = 50,
+    json: Json = False,
+) -> None:
+    """List jobs of all keys, the newest first."""
+    with _catalog() as catalog:
+        found = _newest(catalog, state, limit)
+        if json:
+            write_lines(map(_document, found))
+            return
+        keys = {key.id: key.name for key in catalog.keys.all()}
+    rows = [_HEAD, *(_row(job, keys.get(job.key_id, "")) for job in found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = (
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    write_lines(line.rstrip() for line in padded)
+
+
+@jobs.command()
+def show(id_: Id, json: Json = False) -> None:
+    """Tell all that is known of a job."""
+    with _catalog() as catalog:
+        _tell(_find(catalog, id_), json=json)
+
+
+@jobs.command()
+def cancel(id_: Id, json: Json = False) -> None:
+    """Cancel a job that waits or runs; one at work ends within seconds."""
+    with _catalog() as catalog:
+        _tell(_moved(catalog, id_, "cancel", "has ended already"), json=json)
+
+
+@jobs.command()
+def retry(id_: Id, json: Json = False) -> None:
+    """Have a job done again that has failed."""
+    with _catalog() as catalog:
+        if _find(catalog, id_).state == "succeeded":
+            raise RunError(f"the job {id_} succeeded; only a failed one is done again")
+        _tell(_moved(catalog, id_, "retry", "only a failed one is done again"), json=json)
+
+
+@jobs.command()
+def wait(
+    id_: Id,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout",
+            metavar="SECONDS",
+            min=0,
+            help=r"Wait no longer than this \[default: for good]",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Wait for a job's end; exit with 1 unless it succeeded."""
+    from pixmill.store.jobs import FINISHED  # noqa: PLC0415  help needs none of it
+
+    until = None if timeout is None else time.monotonic() + timeout
+    with _catalog() as catalog:
+        while (job := _find(catalog, id_)).state not in FINISHED:
+            if until is not None and time.monotonic() >= until:
+                raise RunError(f"the job {id_} is still {job.state} after {timeout:g} s")
+            time.sleep(_LOOK_EVERY_S)
+    _tell(job, json=json)
+    if job.state != "succeeded":
+        raise SystemExit(EXIT_SOME_FAILED)
+
+
+@contextmanager
+def _catalog() -> Iterator[Catalog]:
+    """Open the catalog; RunError where there is none, which looking would make."""
+    from pixmill.store import catalog_stands, open_catalog  # noqa: PLC0415
+
+    settings = load_settings()
+    if not catalog_stands(settings.catalog, settings.data):
+        raise RunError(f"there is no catalog in {settings.data}; PIXMILL_DATA names its folder")
+    with open_catalog(settings.catalog, settings.data) as catalog:
+        yield catalog
+
+
+def _newest(catalog: Catalog, state: str | None, limit: int) -> list[Job]:
+    found: list[Job] = []
+    behind: int | None = None
+    while page := catalog.jobs.page(_PAGE, behind=behind):
+        behind = page[-1].place
+        found += [job for job in page if state in {None, job.state}]
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def _find(catalog: Catalog, id_: str) -> Job:
+    job = catalog.jobs.find(id_)
+    if job is None:
+        raise RunError(f"there is no job {printable(id_, 64)}; `pixmill jobs list` has them")
+    return job
+
+
+def _moved(catalog: Catalog, id_: str, event: Event, otherwise: str) -> Job:
+    moved = catalog.jobs.move(id_, event)
+    if moved is None:
+        raise RunError(f"the job {id_} is {_find(catalog, id_).state}: {otherwise}")
+    return moved
+
+
+def _row(job: Job, key: str) -> tuple[str, ...]:
+    words = (key, job.spec.get("source"), job.spec.get("reference"), job.outcome.code)
+    made = job.created_at.strftime("%Y-%m-%d %H:%M:%S")
+    return (job.id, job.state, made, str(job.attempts), *(printable(word or "") for word in words))
+
+
+def _document(job: Job) -> str:
+    from pixmill.web.job_views import job_as_json  # noqa: PLC0415
+
+    return json_module.dumps(job_as_json(job), ensure_ascii=False)
+
+
+def _tell(job: Job, *, json: bool) -> None:
+    """Tell of one job: a line for each fact that there is."""
+    if json:
+        write_lines([_document(job)])
+        return
+    from pixmill.web.job_views import job_as_json  # noqa: PLC0415
+
+    told = job_as_json(job)
+    result = told.pop("result")
+    facts = {**told, "operations": ", ".join(told["operations"])}
+    facts |= {"result": result["path"] if result else None}
+    shown = {
+        name: fact for name, fact in facts.items() if fact and name not in {"links", "progress"}
+    }
+    width = max(map(len, shown))
+    write_lines(f"{name:<{width}}  {printable(str(fact), 1000)}" for name, fact in shown.items())

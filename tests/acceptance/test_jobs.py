@@ -1,0 +1,133 @@
+"""`pixmill jobs`: an operator looks at the jobs of all keys, on the service's own machine."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pixmill.store import open_catalog
+from pixmill.store.jobs import NewJob
+from tests.acceptance.lists import body
+from tests.command import run, start
+from tests.serving import serving
+
+CHAIN = "grayscale\nconvert png"
+
+
+@pytest.fixture
+def data(tmp_path):
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def jobs(tmp_path, data):
+    """Call it with arguments to run the command; another exit status fails the test."""
+
+    def call(*arguments, status=0):
+        done = run("jobs", *arguments, cwd=tmp_path, env={"PIXMILL_DATA": str(data)})
+        assert done.returncode == status, done.stderr
+        return done
+
+    return call
+
+
+@pytest.fixture
+def made(data):
+    """Three jobs, of two keys; the last one failed."""
+    with open_catalog(None, data) as catalog:
+        keys = [catalog.keys.add(name, ["jobs"])[0] for name in ("line-1", "line-2")]
+        ids = []
+        for number, key in enumerate([*keys, keys[0]]):
+            spec = {"md5": "0" * 32, "operations": CHAIN, "source": f"cam-{number}"}
+            job, _ = catalog.jobs.add(NewJob(key_id=key.id, kind="operations", spec=spec))
+            ids.append(job.id)
+            if number == 0:
+                fail(catalog, job.id)
+        return ids
+
+
+def fail(catalog, id_):
+    claimed = catalog.jobs.claim("owner", 60, ["operations"])
+    assert claimed.id == id_
+    outcome = claimed.outcome._replace(code="not_found", message="gone \x1b[31m")
+    assert catalog.jobs.end(id_, "owner", "fail", outcome, claimed.progress)
+
+
+def states(jobs):
+    return [json.loads(line)["state"] for line in jobs("list", "--json").stdout.splitlines()]
+
+
+def test_jobs_of_all_keys_are_listed_the_newest_first(jobs, made):
+    head, *rows = [line.split() for line in jobs("list").stdout.splitlines()]
+    assert head[:2] == ["id", "state"]
+    assert [row[0] for row in rows] == made[::-1]
+    assert [row[1] for row in rows] == ["queued", "queued", "failed"]
+    assert [row[5] for row in rows] == ["line-1", "line-2", "line-1"]
+    assert rows[2][-1] == "not_found"
+    assert len(jobs("list", "--limit", "1").stdout.splitlines()) == 2
+    failed = jobs("list", "--state", "failed", "--json").stdout.splitlines()
+    assert [json.loads(line)["id"] for line in failed] == made[:1]
+
+
+def test_more_jobs_than_a_page_are_listed(jobs, data, made):
+    with open_catalog(None, data) as catalog:
+        key_id = catalog.keys.all()[0].id
+        spec = {"md5": "0" * 32, "operations": CHAIN}
+        for _ in range(230):
+            catalog.jobs.add(NewJob(key_id=key_id, kind="operations", spec=spec))
+    assert len(jobs("list", "--limit", "1000").stdout.splitlines()) == 234
+    assert len(jobs("list", "--state", "failed").stdout.splitlines()) == 2
+
+
+def test_a_job_is_shown_canceled_and_done_again(jobs, made):
+    shown = jobs("show", made[0]).stdout
+    assert "cam-0" in shown
+    assert "grayscale, convert png" in shown
+    assert "\x1b" not in shown
+    assert json.loads(jobs("show", made[0], "--json").stdout)["code"] == "not_found"
+    assert "canceled" in jobs("cancel", made[1]).stdout
+    assert "has ended already" in jobs("cancel", made[1], status=1).stderr
+    assert json.loads(jobs("retry", made[0], "--json").stdout)["state"] == "queued"
+    assert "only a failed one" in jobs("retry", made[2], status=1).stderr
+    assert states(jobs) == ["queued", "canceled", "queued"]
+
+
+def test_what_is_not_there_is_one_sentence(jobs, made):
+    for verb in ("show", "cancel", "retry", "wait"):
+        for id_ in ("0" * 32, "nonsense", "\x1b[31m", ""):
+            done = jobs(verb, id_, status=1)
+            assert "there is no job" in done.stderr
+            assert "\x1b" not in done.stderr
+
+
+def test_looking_makes_no_catalog(jobs, data):
+    assert "there is no catalog" in jobs("list", status=1).stderr
+    assert not data.exists()
+
+
+def test_a_job_is_waited_for(tmp_path, jobs, made):
+    assert "is still queued after 0 s" in jobs("wait", made[1], "--timeout", "0", status=1).stderr
+    assert "failed" in jobs("wait", made[0], status=1).stdout
+    with serving(tmp_path) as service:
+        (tmp_path / "a.png").write_bytes(body(1))
+        words = ("--server", service.url, "--op", "flip", "--json")
+        key = {"PIXMILL_KEY": service_key(tmp_path / "data")}
+        sent = run("upload", "a.png", *words, cwd=tmp_path, env=key)
+        id_ = json.loads(sent.stdout)["job"]
+        done = jobs("wait", id_, "--json")
+        assert json.loads(done.stdout)["state"] == "succeeded"
+        assert "succeeded; only a failed one" in jobs("retry", id_, status=1).stderr
+
+
+def test_waiting_ends_when_another_cancels(tmp_path, jobs, data, made):
+    waiting = start("jobs", "wait", made[1], cwd=tmp_path, env={"PIXMILL_DATA": str(data)})
+    jobs("cancel", made[1])
+    out, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 1
+    assert "canceled" in out
+
+
+def service_key(data):
+    with open_catalog(None, data) as catalog:
+        return catalog.keys.add("uploader", ["write", "jobs", "read"])[1]
