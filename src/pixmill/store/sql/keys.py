@@ -133,5 +133,5 @@ def _check_not_last_admin(connection: Connection, key_id: int) -> None:
     admins = [key for key in live if "admin" in key.scopes]
     if [key.id for key in admins] == [key_id]:
         raise LastAdmin(
-            f"{admins[0].name} is the last key with the scope admin; make another one first"
+            f"the key {admins[0].name} is the last one with the scope admin; make another one first"
         )
