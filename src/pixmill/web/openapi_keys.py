@@ -1,4 +1,4 @@
-"""What the document at `/openapi.json` says of keys: their schemas and the body that asks for one."""
+"""What the document at `/openapi.json` says of keys: their schemas, and the body of a new one."""
 
 from __future__ import annotations
 
