@@ -69,7 +69,7 @@ class Answers(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         if url.path == "/":
             page = Pages().render(
-                "console.html", csrf_token=TOKEN, key_name="key", metrics=METRICS,
+                "console.html", csrf_token=TOKEN, key_name="key", scopes={"match"}, metrics=METRICS,
                 palettes=["css", "shop"],
             )  # fmt: skip
             self.say(200, bytes(page.body), "text/html")

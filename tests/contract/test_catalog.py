@@ -8,7 +8,7 @@ import pytest
 
 from pixmill.errors import UsageError
 from pixmill.store import SCOPES, open_catalog
-from pixmill.store.catalog import MAX_LIFETIME_S
+from pixmill.store.catalog import MAX_LIFETIME_S, LastAdmin, NameTaken
 from tests.contract.catalogs import HOSTILE, START, Clock, race
 
 
@@ -89,6 +89,41 @@ def test_a_name_goes_before_a_prefix(catalog):
     named, _ = catalog.keys.add(shop.prefix, ["read"])
     assert catalog.keys.revoke(shop.prefix).id == named.id
     assert catalog.keys.revoke(shop.prefix).id == shop.id
+
+
+def test_a_key_that_is_taken_is_told_apart_from_a_name_that_none_may_have(catalog):
+    catalog.keys.add("shop", ["read"])
+    with pytest.raises(NameTaken):
+        catalog.keys.add("shop", ["read"])
+
+
+def test_the_last_admin_can_be_spared(catalog):
+    admin, text = catalog.keys.add("boss", ["read", "admin"])
+    catalog.keys.add("shop", ["read"])
+    for name in ("boss", admin.prefix, text):
+        with pytest.raises(LastAdmin, match="the key boss is the last one with the scope"):
+            catalog.keys.revoke(name, spare_last_admin=True)
+    assert catalog.keys.find(text) == admin
+    assert catalog.keys.revoke("shop", spare_last_admin=True).name == "shop"
+    assert catalog.keys.revoke("nobody", spare_last_admin=True) is None
+    catalog.keys.add("other", ["admin"])
+    assert catalog.keys.revoke("boss", spare_last_admin=True).id == admin.id
+    assert catalog.keys.revoke("other").name == "other"
+
+
+def test_admins_that_revoke_each_other_at_once_leave_one(catalog):
+    def revoke(name):
+        try:
+            return catalog.keys.revoke(name, spare_last_admin=True)
+        except LastAdmin:
+            return None
+
+    names = [f"boss{number}" for number in range(6)]
+    for name in names:
+        catalog.keys.add(name, ["admin"])
+    gone = race(*[lambda name=name: revoke(name) for name in names])
+    assert sum(key is not None for key in gone) == 5
+    assert catalog.keys.count() == 1
 
 
 def test_there_is_a_first_key_only_once_ever(catalog):

@@ -42,6 +42,14 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _FILE_ENDINGS = (".json", ".csv", ".gpl", ".ase")
 
 
+class NameTaken(UsageError):
+    """A live key has this name."""
+
+
+class LastAdmin(UsageError):
+    """No other live key has the scope `admin`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """A credential without its secret; both times are in UTC and aware of it."""
@@ -74,7 +82,7 @@ class Keys(Protocol):
     def add(self, name: str, scopes: Iterable[str]) -> tuple[Key, str]:
         """Make a key, and its text, which is never told again.
 
-        UsageError for an unfit name or scope and for the name of a live key.
+        UsageError for an unfit name or scope, of NameTaken for the name of a live key.
         """
 
     def add_first(self, name: str, scopes: Iterable[str]) -> tuple[Key, str] | None:
@@ -86,11 +94,12 @@ class Keys(Protocol):
     def all(self) -> list[Key]:
         """List live and revoked keys, oldest first."""
 
-    def revoke(self, name_or_prefix: str) -> Key | None:
+    def revoke(self, name_or_prefix: str, *, spare_last_admin: bool = False) -> Key | None:
         """Revoke a live key and end its sessions; None where there is none.
 
         A name goes before a prefix, which may be given as `pm_` and its characters, or as the whole
-        text of the key.
+        text of the key. With `spare_last_admin` LastAdmin is raised for the only live key that has
+        the scope `admin`, also where several are revoked at once.
         """
 
     def count(self) -> int:

@@ -33,6 +33,7 @@ from pixmill.web.gate import Gate
 from pixmill.web.heads import HeadAsGet
 from pixmill.web.list_requests import Incoming
 from pixmill.web.openapi import describe
+from pixmill.web.page_errors import PageErrors
 from pixmill.web.pages import STATIC_FOLDER, Assets, Pages
 from pixmill.web.proxies import TrustedProxies
 from pixmill.web.quotas import Quotas
@@ -46,6 +47,7 @@ from pixmill.web.routes import (
     health,
     images,
     jobs,
+    keys,
     lists,
     match,
     monitoring,
@@ -76,7 +78,7 @@ if TYPE_CHECKING:
 
 # In the order of the document; requests go through them with `grey` first, which is in a hurry.
 _SUBJECTS = (
-    match, colors, palettes, images, grey, render, lists, jobs, monitoring, console, gallery,
+    match, colors, palettes, images, grey, render, lists, jobs, monitoring, keys, console, gallery,
     sign_in, health,
 )  # fmt: skip
 _UPLOADS = (
@@ -160,6 +162,7 @@ def create_app(
                 public_read=settings.public_read,
             ),
             Middleware(HeadAsGet),
+            Middleware(PageErrors),
         ],
         exception_handlers={
             ItemError: _answer_item_error,

@@ -20,6 +20,7 @@ from pixmill.web.openapi_images import SCHEMAS as IMAGE_SCHEMAS
 from pixmill.web.openapi_images import WORD
 from pixmill.web.openapi_jobs import LIST_OPTIONS
 from pixmill.web.openapi_jobs import SCHEMAS as JOB_SCHEMAS
+from pixmill.web.openapi_keys import SCHEMAS as KEY_SCHEMAS
 from pixmill.web.openapi_render import FORMAT
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _SENTENCES = {
     403: "The key's scopes do not suffice",
     404: "Nothing there, or no color within the tolerance",
     408: "The request came too slowly",
-    409: "The archive has another file with this MD5",
+    409: "What stands there does not allow it",
     412: "What stands there is not what was expected",
     413: "The request is too large",
     415: "Not a form of upload that is read",
@@ -251,7 +252,7 @@ def describe(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
             for parameter in operation.get("parameters", ()):
                 _describe_parameter(path, parameter)
     components = document.setdefault("components", {})
-    components["schemas"] = _SCHEMAS | IMAGE_SCHEMAS | JOB_SCHEMAS
+    components["schemas"] = _SCHEMAS | IMAGE_SCHEMAS | JOB_SCHEMAS | KEY_SCHEMAS
     components["securitySchemes"] = {
         "basic": {"type": "http", "scheme": "basic", "description": "`name:key`"},
         "bearer": {"type": "http", "scheme": "bearer", "description": "the key"},

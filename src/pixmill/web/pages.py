@@ -13,10 +13,16 @@ from starlette.staticfiles import StaticFiles
 from pixmill import __version__
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.responses import Response
 
 _HERE = Path(__file__).parent
 STATIC_FOLDER = _HERE / "static"
+
+
+def wants_page(request: Request) -> bool:
+    """Tell whether a browser asks that is to show what comes, not a program or a script."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 class Assets(StaticFiles):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, Request
 
+from pixmill.store import SCOPES
 from pixmill.web.errors import ApiError
 from pixmill.web.gate import CALLER
 
@@ -102,11 +103,13 @@ def needs(*scopes: str, visitors: bool = False) -> Callable[[Request], Awaitable
 
 
 def visitor_of(request: Request) -> dict[str, Any]:
-    """Tell a page whose key it is shown to; empty for a visitor without one."""
+    """Tell a page whose key it is shown to, and its scopes; empty for a visitor without one."""
     caller = request.scope["state"].get(CALLER)
     if caller is None:
-        return {"csrf_token": "", "key_name": ""}
-    return {"csrf_token": caller.csrf_token, "key_name": caller.key.name}
+        return {"csrf_token": "", "key_name": "", "scopes": frozenset()}
+    key = caller.key
+    scopes = frozenset(SCOPES) if "admin" in key.scopes else key.scopes
+    return {"csrf_token": caller.csrf_token, "key_name": key.name, "scopes": scopes}
 
 
 Parts = Annotated[Services, Depends(services_of)]

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, update
 
-from pixmill.errors import UsageError
-from pixmill.store.catalog import Key, check_key_name, checked_scopes
+from pixmill.store.catalog import Key, LastAdmin, NameTaken, check_key_name, checked_scopes
 from pixmill.store.credentials import digest, make_key, prefix_in, prefix_of
 from pixmill.store.sql.database import count_up
 from pixmill.store.sql.schema import KEYS_COUNTER, keys, tokens
@@ -65,16 +64,21 @@ class SqlKeys:
         with self._database.reading() as connection:
             return [key_of(row) for row in connection.execute(select(*SHOWN).order_by(keys.c.id))]
 
-    def revoke(self, name_or_prefix: str) -> Key | None:
+    def revoke(self, name_or_prefix: str, *, spare_last_admin: bool = False) -> Key | None:
         """Revoke a live key and end its sessions."""
         with self._database.writing() as connection:
             found = _live(connection, name_or_prefix)
             if found is None:
                 return None
-            now = self._database.now()
-            connection.execute(update(keys).where(keys.c.id == found.id).values(revoked_at=now))
+            if spare_last_admin:
+                count_up(connection, KEYS_COUNTER)  # so that nobody else revokes meanwhile
+                _check_not_last_admin(connection, found.id)
+            now, this = self._database.now(), keys.c.id == found.id
+            done = connection.execute(update(keys).where(LIVE, this).values(revoked_at=now))
+            if not done.rowcount:  # another was first
+                return None
             connection.execute(delete(tokens).where(tokens.c.key_id == found.id))
-            return key_of(connection.execute(select(*SHOWN).where(keys.c.id == found.id)).one())
+            return key_of(connection.execute(select(*SHOWN).where(this)).one())
 
     def count(self) -> int:
         """Count the live keys."""
@@ -86,7 +90,7 @@ class SqlKeys:
     def _insert(self, connection: Connection, name: str, scopes: frozenset[str]) -> tuple[Key, str]:
         """Insert while the counter is held, so that nobody else takes the name meanwhile."""
         if connection.execute(select(keys.c.id).where(LIVE, keys.c.name == name)).first():
-            raise UsageError(f"there is a key {name} already; revoke it first, or choose a name")
+            raise NameTaken(f"there is a key {name} already; revoke it first, or choose a name")
         prefix, text = make_key()
         values = {
             "name": name,
@@ -122,3 +126,12 @@ def _live(connection: Connection, name_or_prefix: str) -> Any:
         if row is not None:
             return row
     return None
+
+
+def _check_not_last_admin(connection: Connection, key_id: int) -> None:
+    live = [key_of(row) for row in connection.execute(select(*SHOWN).where(LIVE))]
+    admins = [key for key in live if "admin" in key.scopes]
+    if [key.id for key in admins] == [key_id]:
+        raise LastAdmin(
+            f"the key {admins[0].name} is the last one with the scope admin; make another one first"
+        )

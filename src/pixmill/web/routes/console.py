@@ -15,7 +15,7 @@ from pixmill.web import asked
 from pixmill.web.asked import MatchQuery
 from pixmill.web.routes.colors import top_as_json
 from pixmill.web.routes.match import facts, matched
-from pixmill.web.services import Parts, caller_of, needs
+from pixmill.web.services import Parts, needs, visitor_of
 from pixmill.web.shelf import BUILT_IN
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ _DEFAULT_TOP = 5
 @router.get("/")
 async def console(request: Request, parts: Parts) -> HTMLResponse:
     """Show the console."""
-    caller = caller_of(request)
     names = [BUILT_IN, *(info.name for info in await parts.shelf.all())]
     metrics = [
         {"name": metric.name, "default_tolerance": metric.default_tolerance}
@@ -37,8 +36,7 @@ async def console(request: Request, parts: Parts) -> HTMLResponse:
     ]
     return parts.pages.render(
         "console.html",
-        csrf_token=caller.csrf_token,
-        key_name=caller.key.name,
+        **visitor_of(request),
         metrics=metrics,
         palettes=names,
         max_upload_bytes=parts.engine.max_bytes,
@@ -48,8 +46,7 @@ async def console(request: Request, parts: Parts) -> HTMLResponse:
 @router.get("/docs")
 async def docs(request: Request, parts: Parts) -> HTMLResponse:
     """Show the browsable API."""
-    caller = caller_of(request)
-    return parts.pages.render("docs.html", csrf_token=caller.csrf_token, key_name=caller.key.name)
+    return parts.pages.render("docs.html", **visitor_of(request))
 
 
 @router.get("/console/look", dependencies=[Depends(needs("match"))])

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
+from pixmill.imaging.operations import OPERATIONS, PRESETS
+from pixmill.imaging.operations.registry import FORMATS
 from pixmill.web.routes.images import (
     arrival_as_json,
     find_image,
@@ -39,7 +41,7 @@ async def gallery(request: Request, parts: Parts, cursor: str | None = None) -> 
 
 @router.get("/gallery/{md5}")
 async def image(request: Request, parts: Parts, md5: str) -> HTMLResponse:
-    """Show an image: its file, its grey version, its colors, when and from where it came."""
+    """Show an image: its file, grey version, colors, arrivals, and what operations make of it."""
     stored = await find_image(parts.depot, md5)
     captures = await parts.depot.ask(parts.depot.archive.arrivals, _ARRIVALS, md5=stored.image.md5)
     return parts.pages.render(
@@ -47,6 +49,9 @@ async def image(request: Request, parts: Parts, md5: str) -> HTMLResponse:
         **visitor_of(request),
         image=_shown(stored),
         arrivals=[arrival_as_json(each) for each in captures],
+        operations=OPERATIONS.values(),
+        presets=PRESETS,
+        formats=FORMATS,
     )
 
 

@@ -13,6 +13,7 @@ from pixmill.web.errors import invalid_request
 from pixmill.web.histogram import draw
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_images import MINUTES
+from pixmill.web.pages import wants_page
 from pixmill.web.services import Parts, needs, visitor_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ async def monitoring(
     span = _span(minutes, begin, datetime.now(UTC))
     archive = parts.depot.archive
     counted = list(fill_gaps(await parts.depot.ask(archive.minutes, *span), *span))
-    if "text/html" not in request.headers.get("accept", ""):
+    if not wants_page(request):
         return JSONResponse([_as_json(each) for each in counted])
     visitor = visitor_of(request)
     examples = _EXAMPLES if visitor["key_name"] else 0  # sources are for those who have a key

@@ -4,7 +4,7 @@
 import { element } from "../element.js";
 import { ruler } from "./ruler.js";
 import { swatch, swatches } from "./swatch.js";
-import { count, distance, hexOf, percent, size } from "./words.js";
+import { count, distance, hexOf, percent, size } from "../words.js";
 
 const METRICS = { srgb: "sRGB", lab: "Lab", oklab: "OKLab", ciede2000: "CIEDE2000" };
 const MARKS = { Distance: "nearest", Tolerance: "bound", "Runner-up": "runner-up" }; // the ruler's

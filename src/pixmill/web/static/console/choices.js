@@ -1,7 +1,7 @@
 // The choices of the form as request parameters, kept sensible: a tolerance belongs to its metric,
 // and nothing is asked with a number that is none.
 
-import { count } from "./words.js";
+import { count } from "../words.js";
 
 const NAMES = ["palette", "color_space", "max_distance", "summarizer", "n"];
 const FAULTS = {

@@ -1,11 +1,11 @@
 // The console: a picture and choices in, a question to the service, its answer on the page. The
 // newest question alone counts; whatever an older one brings is dropped.
 
+import { clearTrouble, showTrouble } from "../trouble.js";
 import { show } from "./answer.js";
 import { ask } from "./ask.js";
 import { faults, followMetric, read, refreshPalettes } from "./choices.js";
 import { listen } from "./source.js";
-import { clearTrouble, showTrouble } from "./trouble.js";
 
 const PAUSE_MS = 250;
 const NOT_UNDERSTOOD = "The service answered in a way that this page does not understand.";
@@ -60,7 +60,7 @@ async function follow(mine) {
   busy(true);
   let outcome;
   try {
-    outcome = await ask(source, read(form), csrfToken, mine.signal);
+    outcome = await ask(source, read(form), mine.signal);
   } catch {
     return; // a newer question was asked
   }

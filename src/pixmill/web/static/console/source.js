@@ -1,7 +1,7 @@
 // Where the picture comes from: the URL field, a chosen or dropped file, the clipboard. One at a
 // time; calls `changed` with {url} or {file} whenever there is a new one.
 
-import { size } from "./words.js";
+import { size } from "../words.js";
 
 const INVITATION = "or drop or paste one anywhere on this page";
 const NO_IMAGE_URL = "An image URL begins with http:// or https://.";

@@ -1,7 +1,8 @@
-// A color as a button that copies its hex, and the copying itself.
+// A color as a button that copies its hex.
 
+import { copy } from "../clipboard.js";
 import { element } from "../element.js";
-import { hexOf, percent } from "./words.js";
+import { hexOf, percent } from "../words.js";
 
 const TOLD_MS = 1500;
 
@@ -24,7 +25,7 @@ export function swatch(color, { title = null, notes = [], spoken = notes.join(",
     class: "swatch",
     "aria-label": name,
     title: `Copy ${hex}`,
-    click: () => copy(hex, shown),
+    click: () => copyHex(hex, shown),
   }, patch, text);
 }
 
@@ -39,8 +40,8 @@ export function swatches(colors, countOf = () => "") {
   }).filter(Boolean);
 }
 
-async function copy(hex, shown) {
-  const done = await put(hex);
+async function copyHex(hex, shown) {
+  const done = await copy(hex);
   const outcome = done ? "copied" : "could not be copied, but is selected";
   document.getElementById("copied").textContent = `${hex} ${outcome}`;
   if (!done) {
@@ -49,27 +50,4 @@ async function copy(hex, shown) {
   }
   shown.textContent = "Copied";
   setTimeout(() => { shown.textContent = hex; }, TOLD_MS);
-}
-
-// The clipboard is closed to pages that did not come over TLS or from this machine; there the old
-// way is tried.
-async function put(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return putTheOldWay(text);
-  }
-}
-
-function putTheOldWay(text) {
-  const before = document.activeElement;
-  const field = element("textarea", { class: "unseen", readonly: true, tabindex: -1 });
-  field.value = text;
-  document.body.append(field);
-  field.select();
-  const done = document.execCommand("copy");
-  field.remove();
-  before?.focus();
-  return done;
 }

@@ -1,8 +1,8 @@
 // A trouble, shown: what went wrong in the service's own sentences, its code, and what to do next.
 
-import { element } from "../element.js";
+import { element } from "./element.js";
 
-const SIGN_IN = "/sign-in?next=/";
+const SIGN_IN = `/sign-in?next=${location.pathname}`;
 const SIGNED_OUT = "You are signed out: your session ended, or its key was revoked.";
 
 /** Show `trouble` in `place`; `again` is called where the user asks for another try. */
