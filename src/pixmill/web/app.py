@@ -40,6 +40,7 @@ from pixmill.web.quotas import Quotas
 from pixmill.web.rendering import Rendering
 from pixmill.web.renders import Renders
 from pixmill.web.routes import (
+    batches,
     colors,
     console,
     gallery,
@@ -79,7 +80,7 @@ if TYPE_CHECKING:
 # In the order of the document; requests go through them with `grey` first, which is in a hurry.
 _SUBJECTS = (
     match, colors, palettes, images, grey, render, lists, jobs, monitoring, keys, console, gallery,
-    sign_in, health,
+    batches, sign_in, health,
 )  # fmt: skip
 _UPLOADS = (
     "/colours/match", "/colors/match", "/colors/top", "/colors/dominant", "/console/look",
@@ -129,7 +130,7 @@ def create_app(
                 depot=depot,
                 engine=engine,
                 expiry=expiry,
-                incoming=Incoming(results.spool),
+                incoming=Incoming(results.spool, settings.max_list),
                 metrics=metrics,
                 pages=Pages(),
                 poster=poster,

@@ -123,7 +123,9 @@ class Gate:
     ) -> None:
         is_form = scope["path"] in _FORMS
         is_page = scope["method"] == "GET" and not scope["path"].startswith(_API)
-        if "text/html" in headers.get("accept", "") and (is_page or is_form):
+        by_script = CSRF_HEADER in headers
+        wants_page = "text/html" in headers.get("accept", "") and not by_script
+        if wants_page and (is_page or is_form):
             path = "/" if is_form else scope["path"]
             query = scope.get("query_string", b"").decode("latin-1")
             back = quote(f"{path}?{query}" if query and not is_form else path)
@@ -132,7 +134,7 @@ class Gate:
             answer = RedirectResponse(f"/sign-in?next={back}", status_code=303)
             await answer(scope, receive, send)
             return
-        raise unauthorized(by_script=CSRF_HEADER in headers or "sec-fetch-dest" in headers)
+        raise unauthorized(by_script=by_script or "sec-fetch-dest" in headers)
 
 
 def _no_lookup(what: str) -> ApiError:

@@ -171,9 +171,10 @@ class _Reader:
 
 
 class Incoming:
-    """Lists on their way into files of a folder; for one event loop."""
+    """Lists of at most `max_bytes` on their way into files of a folder; for one event loop."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
         self._folder = folder
         self._coming = 0
 

@@ -16,7 +16,7 @@ from pixmill.web.services import services_of, visitor_of
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-_PAGES = ("/gallery", "/keys", "/monitoring")
+_PAGES = ("/batches", "/gallery", "/jobs", "/keys", "/monitoring")
 _SHOWN = frozenset({403, 404})
 
 

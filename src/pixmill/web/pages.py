@@ -25,6 +25,12 @@ def wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
+def by_accept(answer: Response) -> Response:
+    """Tell caches that programs are answered otherwise than browsers, and give the answer."""
+    answer.headers["Vary"] = "Accept"
+    return answer
+
+
 class Assets(StaticFiles):
     """The assets, asked for anew each time: modules name each other without a version."""
 

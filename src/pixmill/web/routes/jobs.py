@@ -14,11 +14,13 @@ from pixmill.store.jobs import FINISHED
 from pixmill.web.arrival import media_type_of, sender
 from pixmill.web.errors import ApiError, invalid_request
 from pixmill.web.files import Facts, file_answer, not_modified
-from pixmill.web.job_views import job_as_json
+from pixmill.web.job_pages import shown, way_to_follow
+from pixmill.web.job_views import job_as_json, may_retry
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_jobs import CHAIN_TO_DO, EVENTS, JOB, JOBS, RESULT
+from pixmill.web.pages import by_accept, wants_page
 from pixmill.web.routes.images import find_image, small_body
-from pixmill.web.services import Parts, key_id_of, needs
+from pixmill.web.services import Parts, key_id_of, needs, visitor_of
 from pixmill.web.submission import add_job, chain_job, read_chain
 from pixmill.web.webhooks import webhook_asked
 
@@ -110,8 +112,11 @@ async def list_jobs(
     parts: Parts,
     limit: Annotated[str | None, Query(description="how many, 1 to 200, by default 50")] = None,
     cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
-) -> JSONResponse:
-    """List the jobs of the key that asks, the newest first, a page at a time."""
+) -> Response:
+    """List the jobs of the key that asks, the newest first, a page at a time.
+
+    A browser is shown a page.
+    """
     number = int(limit) if limit and limit.isascii() and limit.isdecimal() and len(limit) < 9 else 0
     if limit and not 1 <= number <= _MOST_JOBS:
         raise invalid_request(f"Invalid limit, it is 1 to {_MOST_JOBS}")
@@ -121,7 +126,19 @@ async def list_jobs(
     behind = int(cursor) if cursor else None
     found = await parts.ask_catalog(parts.catalog.jobs.page, number, key_id_of(request), behind)
     more = str(found[-1].place) if len(found) == number else None
-    return JSONResponse({"jobs": [job_as_json(job) for job in found], "next": more})
+    if not wants_page(request):
+        jobs = [job_as_json(job) for job in found]
+        return by_accept(JSONResponse({"jobs": jobs, "next": more}))
+    page = parts.pages.render(
+        "jobs.html",
+        **visitor_of(request),
+        jobs=[shown(job) for job in found],
+        follow=next((way for job in found if (way := way_to_follow(job))), None),
+        next=more,
+        limit=number if limit else None,
+        is_first=behind is None,
+    )
+    return by_accept(page)
 
 
 @router.get(
@@ -130,9 +147,13 @@ async def list_jobs(
     dependencies=_JOBS,
     responses=answers(JOB, 401, 403, 404, 429, 503),
 )
-async def look(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
-    """Tell how a job stands."""
-    return JSONResponse(job_as_json(await find_job(request, parts, job_id)))
+async def look(request: Request, parts: Parts, job_id: Id) -> Response:
+    """Tell how a job stands. A browser is shown a page."""
+    job = await find_job(request, parts, job_id)
+    if not wants_page(request):
+        return by_accept(JSONResponse(job_as_json(job)))
+    page = parts.pages.render("job.html", **visitor_of(request), job=shown(job))
+    return by_accept(page)
 
 
 @router.delete(
@@ -164,8 +185,7 @@ async def end(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
 async def retry(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
     """Have a job done again that has failed, or the URLs of a list that did; 409 without any."""
     job = await find_job(request, parts, job_id)
-    has_failed = job.state == "failed" or (job.state == "succeeded" and job.progress.failed)
-    moved = await _moved(request, parts, job_id, "retry") if has_failed else None
+    moved = await _moved(request, parts, job_id, "retry") if may_retry(job) else None
     if moved is None:
         raise ApiError(409, "conflict", f"The job is {job.state}; only what failed is done again")
     parts.wake_jobs()

@@ -15,7 +15,7 @@ from pixmill.web.arrival import media_type_of
 from pixmill.web.errors import ApiError, invalid_request
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_keys import KEY, KEY_TO_MAKE, KEYS, MADE_KEY
-from pixmill.web.pages import wants_page
+from pixmill.web.pages import by_accept, wants_page
 from pixmill.web.routes.images import small_body
 from pixmill.web.services import Parts, key_of, needs, visitor_of
 
@@ -43,10 +43,10 @@ async def list_keys(request: Request, parts: Parts) -> Response:
     """
     found = await parts.ask_catalog(parts.catalog.keys.all)
     if not wants_page(request):
-        return JSONResponse({"keys": [_told(key) for key in found]})
+        return by_accept(JSONResponse({"keys": [_told(key) for key in found]}))
     live = [key for key in found if key.revoked_at is None]
     revoked = [key for key in reversed(found) if key.revoked_at]
-    return parts.pages.render(
+    page = parts.pages.render(
         "keys.html",
         **visitor_of(request),
         own_prefix=f"pm_{key_of(request)}",
@@ -56,6 +56,7 @@ async def list_keys(request: Request, parts: Parts) -> Response:
         all_scopes=SCOPES,
         usual_scopes=DEFAULT_SCOPES,
     )
+    return by_accept(page)
 
 
 @router.post(

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["jobs"])
 _JOBS = [Depends(needs("jobs"))]
-_SCOPES = {"match": "match", "ingest": "write"}  # what a kind needs besides
+SCOPES = {"match": "match", "ingest": "write"}  # what a kind needs besides `jobs`
 
 
 Kind = Annotated[str | None, Query(description="colors, match or ingest")]
@@ -97,8 +97,8 @@ async def submit(
     with parts.incoming.place("txt" if form == "json" else form) as path:
         wish = await wish_of(request, form)
         kind = kind_of(wish)
-        if kind in _SCOPES:
-            check_scope(request, _SCOPES[kind])
+        if kind in SCOPES:
+            check_scope(request, SCOPES[kind])
         options = options_of(kind, wish)
         await _check_means(parts, options)
         who = sender(wish.texts.get("source"), wish.texts.get("reference"), "")

@@ -13,7 +13,7 @@ from pixmill.web.errors import invalid_request
 from pixmill.web.histogram import draw
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_images import MINUTES
-from pixmill.web.pages import wants_page
+from pixmill.web.pages import by_accept, wants_page
 from pixmill.web.services import Parts, needs, visitor_of
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ async def monitoring(
     archive = parts.depot.archive
     counted = list(fill_gaps(await parts.depot.ask(archive.minutes, *span), *span))
     if not wants_page(request):
-        return JSONResponse([_as_json(each) for each in counted])
+        return by_accept(JSONResponse([_as_json(each) for each in counted]))
     visitor = visitor_of(request)
     examples = _EXAMPLES if visitor["key_name"] else 0  # sources are for those who have a key
     codes = await parts.depot.ask(_codes, archive, counted, span, examples)
-    return parts.pages.render(
+    page = parts.pages.render(
         "monitoring.html",
         **visitor,
         chart=draw(counted),
@@ -62,6 +62,7 @@ async def monitoring(
         minutes=len(counted),
         total=_total(counted),
     )
+    return by_accept(page)
 
 
 def _span(minutes: str | None, begin: str | None, now: datetime) -> Span:

@@ -5,19 +5,20 @@ const DEADLINE_MS = 120_000;
 const LONGEST_WAIT_S = 3600;
 const NOT_UNDERSTOOD = "The service answered in a way that this page does not understand";
 const UNREACHED = ["The service could not be reached."];
-const LATE = ["The service did not answer within two minutes."];
 
 const csrfToken = document.querySelector("meta[name=csrf-token]").content;
 
 /**
- * Send a request; `options` are those of fetch, `unreached` what is said where no answer comes.
+ * Send a request; `options` are those of fetch, and `deadlineMs`, two minutes without; `unreached`
+ * is what is said where no answer comes.
  *
  * Resolves to {response, blob}, or to a trouble: {errors: [sentence], code, status, waitS},
  * `waitS` in seconds or null. Rejects with an AbortError where `options.signal` was aborted, and
  * with nothing else.
  */
 export async function call(path, options = {}, unreached = UNREACHED) {
-  const limit = AbortSignal.timeout(DEADLINE_MS);
+  const { deadlineMs = DEADLINE_MS } = options;
+  const limit = AbortSignal.timeout(deadlineMs);
   const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
   const headers = { Accept: "application/json", "X-CSRF-Token": csrfToken, ...options.headers };
   try {
@@ -26,7 +27,7 @@ export async function call(path, options = {}, unreached = UNREACHED) {
     return response.ok ? { response, blob } : failure(response, parsed(await blob.text()));
   } catch (error) {
     if (options.signal?.aborted) throw new DOMException("not asked any more", "AbortError");
-    return trouble(limit.aborted ? LATE : unreached);
+    return trouble(limit.aborted ? [late(deadlineMs)] : unreached);
   }
 }
 
@@ -38,6 +39,12 @@ export async function callForJson(path, options = {}, unreached = UNREACHED) {
   return json === null ? misunderstood(outcome.response) : { json };
 }
 
+/** A word that names one order, so that sending it again makes no second job. */
+export function newWord() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /** The trouble of an answer that is not what it should be. */
 export function misunderstood({ status }) {
   return trouble([`${NOT_UNDERSTOOD} (status ${status}).`], null, status);
@@ -46,6 +53,10 @@ export function misunderstood({ status }) {
 /** A trouble of the page's own making. */
 export function trouble(errors, code = null, status = 0, waitS = null) {
   return { errors, code, status, waitS };
+}
+
+function late(deadlineMs) {
+  return `The service did not answer within ${deadlineMs / 60_000} minutes.`;
 }
 
 function failure(response, json) {

@@ -1,6 +1,7 @@
 // Where the picture comes from: the URL field, a chosen or dropped file, the clipboard. One at a
 // time; calls `changed` with {url} or {file} whenever there is a new one.
 
+import { listenForDrops } from "../drops.js";
 import { size } from "../words.js";
 
 const INVITATION = "or drop or paste one anywhere on this page";
@@ -46,20 +47,6 @@ function take(data, takeFile, takeUrl) {
   const text = data.getData("text/uri-list") || data.getData("text/plain");
   if (file) takeFile(file);
   else if (text) takeUrl(text.split("\n").find((line) => line && !line.startsWith("#")) ?? "");
-}
-
-function listenForDrops(dropped) {
-  const root = document.documentElement;
-  let depth = 0;
-  const stop = () => { depth = 0; root.classList.remove("dragging"); };
-  document.addEventListener("dragenter", () => { depth += 1; root.classList.add("dragging"); });
-  document.addEventListener("dragleave", () => { depth -= 1; if (depth <= 0) stop(); });
-  document.addEventListener("dragover", (event) => event.preventDefault());
-  document.addEventListener("drop", (event) => {
-    event.preventDefault();
-    stop();
-    dropped(event.dataTransfer);
-  });
 }
 
 function listenForPastes(pasted) {

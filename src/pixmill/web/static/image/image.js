@@ -1,11 +1,12 @@
 // An image's page: a chain of operations tried on it, and had as a file, a URL or a job. The newest
 // question alone counts; whatever an older one brings is dropped.
 
+import { newWord } from "../api.js";
 import { copyOnClick } from "../clipboard.js";
 import { clearTrouble, showTrouble } from "../trouble.js";
 import { jobLines, operationsOf, placed, queryOf } from "./chain.js";
 import { insertLine, numberLines, showMistakes } from "./editor.js";
-import { follow, newWord, order } from "./job.js";
+import { follow, order } from "./job.js";
 import { clearPicture, fetchPicture, outdate, renewed, showPicture } from "./picture.js";
 
 const PAUSE_MS = 400;

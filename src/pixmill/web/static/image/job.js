@@ -5,12 +5,6 @@ import { element } from "../element.js";
 
 const FINISHED = ["succeeded", "failed", "canceled", "expired"];
 
-/** A word that names one order, so that sending it again makes no second job. */
-export function newWord() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 /** Order `operations` at `path`; resolves to {json: job} or to a trouble. */
 export function order(path, operations, word) {
   return callForJson(path, {

@@ -1,0 +1,82 @@
+// The page that sends a list: what is to be done with it goes into the query, the list is the body.
+// One word names the order for as long as nothing of it changes, so that it becomes one job however
+// often it is sent.
+
+import { callForJson, newWord, trouble } from "../api.js";
+import { clearTrouble, showTrouble } from "../trouble.js";
+import { followKind, followMetric, suggestReference } from "./choices.js";
+import { listen } from "./list.js";
+
+const DEADLINE_MS = 3_600_000; // a long list over a slow line
+const NOTHING = "Choose a file with URLs, drop one, or paste URLs.";
+const NOT_TAKEN = [
+  "The service did not take the list.",
+  "It may be down, or the file has changed since it was chosen: choose it again.",
+];
+
+const place = (id) => document.getElementById(id);
+const form = place("batch");
+
+let list = null; // {body, type}
+let word = null;
+let isSending = false;
+
+function query() {
+  const given = [...new FormData(form)].map(([name, value]) => [name, value.trim()]);
+  return new URLSearchParams(given.filter(([, value]) => value !== ""));
+}
+
+async function send() {
+  if (isSending) return;
+  clearTrouble(place("trouble"));
+  if (list === null) {
+    fail(trouble([NOTHING]));
+    return;
+  }
+  word ??= newWord();
+  busy(true);
+  const outcome = await callForJson(`/jobs?${query()}`, {
+    method: "POST",
+    headers: { "Content-Type": list.type, "Idempotency-Key": word },
+    body: list.body,
+    deadlineMs: DEADLINE_MS,
+  }, NOT_TAKEN);
+  busy(false);
+  if (outcome.errors) fail(outcome);
+  else location.assign(outcome.json.links.self);
+}
+
+function busy(yes) {
+  isSending = yes;
+  place("send").disabled = yes;
+  place("sending").textContent = yes ? "Sending…" : "";
+}
+
+function fail(what) {
+  showTrouble(place("trouble"), what, send);
+  place("trouble").scrollIntoView({ block: "nearest" });
+}
+
+function changed() {
+  word = null;
+}
+
+listen(
+  (found) => {
+    list = found;
+    changed();
+    clearTrouble(place("trouble"));
+    if (found?.name) suggestReference(form.elements.reference, found.name);
+  },
+  (sentence) => {
+    list = null;
+    fail(trouble([sentence], null, 400));
+  },
+);
+followKind(form);
+followMetric(form);
+for (const name of ["input", "change"]) form.addEventListener(name, changed);
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  send();
+});

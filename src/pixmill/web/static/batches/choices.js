@@ -1,0 +1,34 @@
+// The choices of the form, kept sensible: a kind has its own options, a metric its own tolerance.
+
+const NO_WORD = /[^A-Za-z0-9_.-]+/g;
+
+/** Show the options of the chosen kind; those of others are not sent. */
+export function followKind(form) {
+  const follow = () => {
+    for (const part of form.querySelectorAll("fieldset[data-kind]")) {
+      part.disabled = part.dataset.kind !== form.elements.kind.value;
+      part.hidden = part.disabled;
+    }
+  };
+  form.addEventListener("change", follow);
+  follow();
+}
+
+/** Forget the tolerance where the metric changes: 10 is little in Lab and everything in sRGB. */
+export function followMetric(form) {
+  const { space, max_distance: tolerance } = form.elements;
+  const follow = () => { tolerance.placeholder = space.selectedOptions[0].dataset.tolerance; };
+  space.addEventListener("change", () => {
+    tolerance.value = "";
+    follow();
+  });
+  follow();
+}
+
+/** Fill the reference with a file's name, unless somebody has written one. */
+export function suggestReference(field, name) {
+  if (field.value !== (field.dataset.suggested ?? "")) return;
+  const stem = name.replace(/\.[^.]*$/, "").replace(NO_WORD, "-").replace(/^[.-]+|-+$/g, "");
+  field.value = stem.slice(0, 100);
+  field.dataset.suggested = field.value;
+}
