@@ -47,7 +47,7 @@ def choose(page: Page, data: bytes, name: str) -> None:
 
 
 def send(page: Page) -> None:
-    page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Send the list").click()
 
 
 def told(page: Page, text: str) -> None:
@@ -136,7 +136,7 @@ def test_a_match_is_asked_for_with_its_own_options(place: Site, page: Page) -> N
     expect(page.get_by_label("Tolerance")).to_have_attribute("placeholder", "0.1")
     page.get_by_label("Tolerance").fill("0.05")
     page.get_by_label(re.compile("color is")).select_option("mean")
-    page.get_by_label("Table").select_option("jsonl")
+    page.get_by_label("Table", exact=True).select_option("jsonl")
     send(page)
     job = ended(place, page)
     asked = {"palette": "shop", "space": "oklab", "max_distance": 0.05, "summarizer": "mean"}
@@ -164,7 +164,7 @@ def test_a_double_click_is_one_job_and_so_is_another_try(place: Site, page: Page
     page.get_by_label("Or paste URLs").fill(lines_of(place, 2))
     # The job is made, but its answer is lost.
     page.route("**/jobs?*", lambda route: (route.fetch(), route.fulfill(status=502)), times=1)
-    page.get_by_role("button", name="Send").dblclick()
+    page.get_by_role("button", name="Send the list").dblclick()
     refused(page, "does not understand (status 502)")
     page.get_by_role("button", name="Try again").click()
     ended(place, page)

@@ -197,7 +197,7 @@ def test_a_picture_is_shown_and_dropped_after_a_question(place: Site, client: Cl
 def test_why_a_job_failed_is_told_in_its_sentence(place: Site, client: Client) -> None:
     job = failed(place, client)
     with place.page(job["links"]["self"]) as page:
-        expect(page.locator("#live .trouble")).to_contain_text(job["message"])
+        expect(page.locator("#live .trouble")).to_contain_text(job["message"][1:])
         expect(page.locator("#live .trouble code")).to_have_text(job["code"])
         expect(page.get_by_role("button", name="Retry")).to_be_visible()
 

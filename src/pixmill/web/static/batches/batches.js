@@ -41,9 +41,12 @@ async function send() {
     body: list.body,
     deadlineMs: DEADLINE_MS,
   }, NOT_TAKEN);
+  if (!outcome.errors) {
+    location.assign(outcome.json.links.self); // nothing is sent any more until the page is left
+    return;
+  }
   busy(false);
-  if (outcome.errors) fail(outcome);
-  else location.assign(outcome.json.links.self);
+  fail(outcome);
 }
 
 function busy(yes) {
@@ -76,6 +79,11 @@ listen(
 followKind(form);
 followMetric(form);
 for (const name of ["input", "change"]) form.addEventListener(name, changed);
+addEventListener("pageshow", ({ persisted }) => {
+  if (!persisted) return;
+  changed(); // who comes back wants another job
+  busy(false);
+});
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   send();
