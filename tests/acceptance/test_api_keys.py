@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import importlib
+import pkgutil
 import re
 import time
 from typing import TYPE_CHECKING
@@ -12,20 +14,8 @@ import pytest
 from fastapi.routing import APIRoute
 
 from pixmill.store import SCOPES, open_catalog
+from pixmill.web import routes as route_modules
 from pixmill.web.auth import BELIEVED_S
-from pixmill.web.routes import (
-    colors,
-    console,
-    gallery,
-    grey,
-    health,
-    images,
-    jobs,
-    match,
-    monitoring,
-    palettes,
-    sign_in,
-)
 from tests import command
 from tests.pictures import plain
 from tests.serving import serving, within_a_minute
@@ -120,14 +110,12 @@ def test_a_wrong_key_is_not_helped_by_anything_else(
 
 
 def routes() -> list[tuple[str, str]]:
-    """Every method and path that the app has, by its routers."""
-    subjects = (
-        colors, console, gallery, grey, health, images, jobs, match, monitoring, palettes, sign_in
-    )  # fmt: skip
+    """Every method and path that the app has, by the modules of its routes."""
+    found = pkgutil.iter_modules(route_modules.__path__, f"{route_modules.__name__}.")
     return sorted(
         (method, route.path.replace("{name}", "css"))
-        for subject in subjects
-        for route in subject.router.routes
+        for module in found
+        for route in importlib.import_module(module.name).router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     )
