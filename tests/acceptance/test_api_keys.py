@@ -21,9 +21,11 @@ from pixmill.web.routes import (
     health,
     images,
     jobs,
+    lists,
     match,
     monitoring,
     palettes,
+    render,
     sign_in,
 )
 from tests import command
@@ -43,6 +45,7 @@ NO_CREDENTIALS = {
     "errors": ["Authentication credentials were not provided."],
     "code": "unauthorized",
 }
+MD5 = "0" * 32
 PICTURE = plain((255, 0, 0))
 
 
@@ -122,7 +125,8 @@ def test_a_wrong_key_is_not_helped_by_anything_else(
 def routes() -> list[tuple[str, str]]:
     """Every method and path that the app has, by its routers."""
     subjects = (
-        colors, console, gallery, grey, health, images, jobs, match, monitoring, palettes, sign_in
+        colors, console, gallery, grey, health, images, jobs, lists, match, monitoring, palettes,
+        render, sign_in,
     )  # fmt: skip
     return sorted(
         (method, route.path.replace("{name}", "css"))
@@ -230,6 +234,24 @@ def test_a_long_content_type_is_refused_before_it_is_parsed(nobody_asks: httpx.C
         ("PUT", "/palettes/mine", {"write"}),
         ("DELETE", "/palettes/nobodys", {"write"}),
         ("GET", "/metrics", {"metrics"}),
+        ("GET", f"/image/{MD5}", {"read"}),
+        ("GET", "/images", {"read"}),
+        ("POST", "/images", {"write"}),
+        ("GET", f"/images/{MD5}", {"read"}),
+        ("DELETE", f"/images/{MD5}", {"admin"}),
+        ("GET", f"/images/{MD5}/original", {"read"}),
+        ("GET", f"/images/{MD5}/render", {"read"}),
+        ("POST", f"/images/{MD5}/operations", {"jobs"}),
+        ("GET", "/render", {"match"}),
+        ("GET", "/jobs", {"jobs"}),
+        ("POST", "/jobs", {"jobs"}),
+        ("GET", f"/jobs/{MD5}", {"jobs"}),
+        ("DELETE", f"/jobs/{MD5}", {"jobs"}),
+        ("POST", f"/jobs/{MD5}/retry", {"jobs"}),
+        ("GET", f"/jobs/{MD5}/events", {"jobs"}),
+        ("GET", f"/jobs/{MD5}/result", {"jobs"}),
+        ("GET", f"/jobs/{MD5}/errors", {"jobs"}),
+        ("GET", "/monitoring", {"read"}),
     ],
 )
 def test_a_key_without_the_scope_is_403(
