@@ -33,6 +33,7 @@ NO_CREDENTIALS = {
     "errors": ["Authentication credentials were not provided."],
     "code": "unauthorized",
 }
+MD5 = "0" * 32
 PICTURE = plain((255, 0, 0))
 
 
@@ -218,6 +219,27 @@ def test_a_long_content_type_is_refused_before_it_is_parsed(nobody_asks: httpx.C
         ("PUT", "/palettes/mine", {"write"}),
         ("DELETE", "/palettes/nobodys", {"write"}),
         ("GET", "/metrics", {"metrics"}),
+        ("GET", f"/image/{MD5}", {"read"}),
+        ("GET", "/images", {"read"}),
+        ("POST", "/images", {"write"}),
+        ("GET", f"/images/{MD5}", {"read"}),
+        ("DELETE", f"/images/{MD5}", {"admin"}),
+        ("GET", f"/images/{MD5}/original", {"read"}),
+        ("GET", f"/images/{MD5}/render", {"read"}),
+        ("POST", f"/images/{MD5}/operations", {"jobs"}),
+        ("GET", "/render", {"match"}),
+        ("GET", "/jobs", {"jobs"}),
+        ("POST", "/jobs", {"jobs"}),
+        ("GET", f"/jobs/{MD5}", {"jobs"}),
+        ("DELETE", f"/jobs/{MD5}", {"jobs"}),
+        ("POST", f"/jobs/{MD5}/retry", {"jobs"}),
+        ("GET", f"/jobs/{MD5}/events", {"jobs"}),
+        ("GET", f"/jobs/{MD5}/result", {"jobs"}),
+        ("GET", f"/jobs/{MD5}/errors", {"jobs"}),
+        ("GET", "/monitoring", {"read"}),
+        ("GET", "/keys", {"admin"}),
+        ("POST", "/keys", {"admin"}),
+        ("DELETE", "/keys/nobodys", {"admin"}),
     ],
 )
 def test_a_key_without_the_scope_is_403(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,10 @@ def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
                 if text is not None:  # nobody has seen it
                     catalog.keys.revoke(text)
                 raise
+            # What stands now stands to the end: no collection needs to walk it under load, which
+            # would stop all requests for as long.
+            gc.collect()
+            gc.freeze()
 
         server.serve(introduce)
 
