@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -166,3 +167,27 @@ def test_a_client_that_goes_away_gives_its_turn_back(tmp_path: Path, origin: Ori
             hasty.get("/colours/match", params={"url": slow})
         query = {"url": origin.url("/0.png")}
         until(lambda: client.get("/colours/match", params=query).status_code in {200, 404})
+
+
+def test_failed_sign_ins_of_an_address_have_a_limit(tmp_path: Path) -> None:
+    """Which shuts nobody out of that address whose key is right."""
+    rate = 3
+    env = {"PIXMILL_SIGN_IN_RATE": str(rate)}
+    with serving(tmp_path, env=env) as service, service.client(auth=None) as client:
+        wrong = (service.credential[0], "pm_wrongone_" + "W" * 43)
+        within_a_minute()
+        answers = [client.get("/palettes", auth=wrong) for _ in range(rate + 1)]
+        assert [answer.status_code for answer in answers] == [401] * rate + [429]
+        last = answers[-1]
+        assert last.json() == {
+            "errors": [f"More than {rate} failed sign-ins a minute"],
+            "code": "too_many_requests",
+        }
+        assert 1 <= int(last.headers["retry-after"]) <= 60
+        page = client.get("/sign-in")
+        token = re.search(r'name="csrf_token" value="(\w+)"', page.text)
+        assert token
+        form = {"key": wrong[1], "csrf_token": token[1]}
+        assert client.post("/sign-in", data=form).status_code == 429
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/palettes", auth=service.credential).status_code == 200

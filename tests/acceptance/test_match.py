@@ -219,7 +219,8 @@ def test_an_answer_that_can_not_be_written_is_a_sentence(tmp_path: Path) -> None
             text=True, timeout=100, check=False,
         )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == "pixmill: standard output can not be written: No space left on device\n"
+    *_, last = done.stderr.splitlines()  # a slow machine also tells of its progress
+    assert last == "pixmill: standard output can not be written: No space left on device"
 
 
 def on_a_terminal(folder: Path, *arguments: str, columns: int = 80) -> tuple[int, str]:
