@@ -93,6 +93,15 @@ def test_a_job_is_shown_canceled_and_done_again(jobs, made):
     assert states(jobs) == ["queued", "canceled", "queued"]
 
 
+def test_a_job_of_a_list_is_shown(jobs, data, made):
+    with open_catalog(None, data) as catalog:
+        spec = {"options": {"n": 3}, "list": "lists/a.txt", "source": "cam-9"}
+        key_id = catalog.keys.all()[0].id
+        job, _ = catalog.jobs.add(NewJob(key_id=key_id, kind="colors", spec=spec))
+    told = dict(line.split(None, 1) for line in jobs("show", job.id).stdout.splitlines())
+    assert (told["kind"], told["state"], told["source"]) == ("colors", "queued", "cam-9")
+
+
 def test_what_is_not_there_is_one_sentence(jobs, made):
     for verb in ("show", "cancel", "retry", "wait"):
         for id_ in ("0" * 32, "nonsense", "\x1b[31m", ""):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -133,3 +134,11 @@ def test_a_link_out_of_the_folder_is_not_listed(tmp_path):
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / "blobs" / GREYS / "link.png").symlink_to(tmp_path / "secret")
     assert [each.name for each in blobs.all(GREYS)] == [NAME]
+
+
+def test_a_blob_that_nobody_holds_any_more_keeps_no_file_open(tmp_path):
+    blobs = LocalBlobs(tmp_path / "blobs")
+    blobs.put(NAME, b"content")
+    descriptor = blobs.open(NAME).fileno()  # and let go of, as by a request that was canceled
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)

@@ -179,7 +179,7 @@ def _tell(job: Job, *, json: bool) -> None:
 
     told = job_as_json(job)
     result = told.pop("result")
-    facts = {**told, "operations": ", ".join(told["operations"])}
+    facts = {**told, "operations": ", ".join(told.get("operations", ()))}
     facts |= {"result": result["path"] if result else None}
     shown = {
         name: fact for name, fact in facts.items() if fact and name not in {"links", "progress"}

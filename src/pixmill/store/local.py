@@ -182,6 +182,10 @@ class LocalBlob:
         if descriptor is not None:
             os.close(descriptor)
 
+    def __del__(self) -> None:
+        """Close the file of who left while it was opened: nobody has it then."""
+        self.close()
+
     def __enter__(self) -> Self:
         return self
 
