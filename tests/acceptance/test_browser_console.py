@@ -199,8 +199,8 @@ def test_a_click_copies_the_hex_and_says_so(place: Site) -> None:
 def test_all_of_it_is_done_on_the_keyboard_alone(place: Site, page: Page) -> None:
     seen = []
     ways = [
-        "Skip to content", "pixmill", "Console", "Gallery", "Monitoring", "API", "Keys", "Sign out",
-        "url",
+        "Skip to content", "pixmill", "Console", "Gallery", "Batches", "Jobs", "Monitoring", "API",
+        "Keys", "Sign out", "url",
     ]  # fmt: skip
     for _ in ways:
         page.keyboard.press("Tab")
