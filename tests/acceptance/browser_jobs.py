@@ -1,12 +1,10 @@
-"""Jobs for browser tests: pictures that come when the test says so, and pages as they look."""
+"""Jobs for browser tests: pictures that come when the test says so."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.origin import answer
@@ -14,12 +12,8 @@ from tests.origin import answer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Page
-
     from tests.acceptance.browser_site import Site
     from tests.replies import Exchange
-
-SHOTS = os.environ.get("PIXMILL_TEST_SHOTS")  # folder for screenshots, to be looked at
 
 
 @contextlib.contextmanager
@@ -36,9 +30,3 @@ def held(place: Site, path: str, body: bytes) -> Iterator[threading.Event]:
         yield event
     finally:
         event.set()
-
-
-def shot(page: Page, name: str) -> None:
-    """Take a screenshot where a folder for these is named."""
-    if SHOTS:
-        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.acceptance.browser_jobs import held, shot
+from tests.acceptance.browser_jobs import held
 from tests.acceptance.browser_site import NARROW, SALMON, Site, sign_in, site
 from tests.acceptance.test_browser_console import CARRY
 from tests.acceptance.test_browser_looks import CONTRASTS, LEAST_CONTRAST, UNREACHABLE
@@ -269,7 +269,6 @@ def test_all_that_is_written_stands_out_from_its_ground(place: Site, scheme: str
         for state in states(place, page):
             faint = [pair for pair in page.evaluate(CONTRASTS) if pair[1] < LEAST_CONTRAST]
             assert (state, faint) == (state, [])
-            shot(page, f"batches-{state}-{scheme}")
 
 
 def test_on_a_phone_nothing_is_beside_the_page(place: Site) -> None:
@@ -278,4 +277,3 @@ def test_on_a_phone_nothing_is_beside_the_page(place: Site) -> None:
             width = page.evaluate("document.documentElement.scrollWidth")
             assert (state, width) == (state, NARROW["width"])
             assert (state, page.evaluate(UNREACHABLE)) == (state, [])
-            shot(page, f"batches-{state}-narrow")

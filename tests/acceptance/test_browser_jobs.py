@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from pixmill.store import open_catalog
 from pixmill.store.jobs import NewJob
 from tests.acceptance.api_lists import followed, submit
-from tests.acceptance.browser_jobs import held, shot
+from tests.acceptance.browser_jobs import held
 from tests.acceptance.browser_site import NARROW, SALMON, Site, sign_in, site
 from tests.acceptance.test_browser_looks import CONTRASTS, LEAST_CONTRAST, UNREACHABLE
 from tests.drawn import encoded, picture
@@ -250,19 +250,17 @@ def test_all_that_is_written_stands_out_from_its_ground(
     place: Site, several: list[str], scheme: str
 ) -> None:
     with place.page(None, color_scheme=scheme) as page:
-        for number, path in enumerate(several):
+        for path in several:
             page.goto(path)
             expect(page.locator(".state").first).to_be_visible()
             faint = [pair for pair in page.evaluate(CONTRASTS) if pair[1] < LEAST_CONTRAST]
             assert (path, faint) == (path, [])
-            shot(page, f"jobs-{number}-{scheme}")
 
 
 def test_on_a_phone_nothing_is_beside_the_page(place: Site, several: list[str]) -> None:
     with place.page(None, viewport=NARROW) as page:
-        for number, path in enumerate(several):
+        for path in several:
             page.goto(path)
             width = page.evaluate("document.documentElement.scrollWidth")
             assert (path, width) == (path, NARROW["width"])
             assert (path, page.evaluate(UNREACHABLE)) == (path, [])
-            shot(page, f"jobs-{number}-narrow")
