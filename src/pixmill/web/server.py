@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pixmill.web.access import Log
     from pixmill.web.metrics import Metrics
 
+IS_ENDING = "is_ending"  # in a request's `state`: a function that tells whether the service ends
 # What a stalled event loop did not look at is not counted against clients.
 _LONGEST_TICK_S = 0.5
 
@@ -74,6 +75,7 @@ class Server:
         capacity = Capacity(served=served, refused=refused, on_refusal=self._refused)
         protocol = partial(Connection, limits=limits.connection, capacity=capacity)
         self._uvicorn = _Uvicorn(_configure(self._startup, protocol, limits))
+        self._startup.is_ending = lambda: self._uvicorn.should_exit
 
     def serve(self, on_listening: Callable[[], None] | None = None) -> int | None:
         """Serve until SIGTERM or SIGINT, and return that signal (None: `stop` was called).
@@ -179,14 +181,19 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _Startup:
-    """Keeps what a lifespan fails to start with, which uvicorn would write down and forget."""
+    """Keeps what a lifespan fails to start with, which uvicorn would write down and forget.
+
+    Requests are told how to find out that the service ends: those without an end of their own.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self.error: BaseException | None = None
+        self.is_ending: Callable[[], bool] = lambda: False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
+            scope.setdefault("state", {})[IS_ENDING] = self.is_ending
             await self._app(scope, receive, send)
             return
 
