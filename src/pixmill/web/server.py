@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
+    from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from pixmill.settings import Settings
     from pixmill.web.access import Log
     from pixmill.web.metrics import Metrics
 
-IS_ENDING = "is_ending"  # in a request's `state`: a function that tells whether the service ends
+_IS_ENDING = "is_ending"  # in a request's `state`: a function that tells
 # What a stalled event loop did not look at is not counted against clients.
 _LONGEST_TICK_S = 0.5
 
@@ -48,6 +49,12 @@ class ServerLimits:
     refused: int = 256
     # Below the 30 s after which container platforms kill.
     stop_s: int = 25
+
+
+def is_ending(request: Request) -> bool:
+    """Whether the service that serves a request is to end: what has no end itself ends now."""
+    told = request.scope["state"].get(_IS_ENDING)
+    return told is not None and bool(told())
 
 
 class Server:
@@ -193,7 +200,7 @@ class _Startup:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
-            scope.setdefault("state", {})[IS_ENDING] = self.is_ending
+            scope.setdefault("state", {})[_IS_ENDING] = self.is_ending
             await self._app(scope, receive, send)
             return
 
