@@ -87,12 +87,10 @@ def chromium(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a real PostgreSQL, one for all tests of this process."""
     _program(request.config, services.POSTGRES)
-    with services.serve_postgres(tmp_path_factory.mktemp("postgres")) as url:
+    with services.serve_postgres() as url:
         yield url
 
 

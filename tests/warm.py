@@ -18,9 +18,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from multiprocessing import forkserver, reduction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+import coverage
 import psutil
 
 from pixmill.cli import main
@@ -28,8 +31,7 @@ from pixmill.pool import forkserver as pool_forkserver
 from pixmill.pool import process
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
 _PRELOAD = [
     "pixmill.batch.warm",
@@ -47,6 +49,7 @@ _PRELOAD = [
     "pixmill.web.app",
     "uvicorn",
 ]
+_CONFIG = Path(__file__).parents[1] / "pyproject.toml"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VIPS_CONCURRENCY")
 _BOOT_BYTES = 2**20
 
@@ -91,7 +94,8 @@ class Command:
         context = multiprocessing.get_context("forkserver")
         _ensure_server(context)
         self._process = context.Process(
-            target=_be_command, args=(list(arguments), str(cwd), dict(env), _Streams(theirs))
+            target=_be_command,
+            args=(list(arguments), str(cwd), dict(env), _Streams(theirs), _data_file()),
         )
         try:
             self._process.start()
@@ -150,6 +154,12 @@ class Command:
         self.stdout.close()
         self.stderr.close()
         return said[self.stdout], said[self.stderr]
+
+
+def _data_file() -> str:
+    """Where this process's coverage is kept, empty where it is not measured."""
+    measuring = coverage.Coverage.current()
+    return str(_CONFIG.parent / measuring.config.data_file) if measuring else ""
 
 
 class _Streams:
@@ -217,7 +227,9 @@ class PoolServer:
         self._process.kill()
 
 
-def _be_command(arguments: list[str], cwd: str, env: dict[str, str], streams: list[int]) -> None:
+def _be_command(
+    arguments: list[str], cwd: str, env: dict[str, str], streams: list[int], data_file: str
+) -> None:
     os.setsid()
     for place, descriptor in enumerate(streams):
         os.dup2(descriptor, place)
@@ -235,7 +247,23 @@ def _be_command(arguments: list[str], cwd: str, env: dict[str, str], streams: li
     process._start = lambda boot, descriptor: (
         waiting.start(boot, descriptor) or start(boot, descriptor)
     )
-    main()
+    with _measured(data_file):
+        main()
+
+
+@contextmanager
+def _measured(data_file: str) -> Iterator[None]:
+    """Measure coverage into a file beside `data_file`, unless that is empty."""
+    if not data_file:
+        yield
+        return
+    measure = coverage.Coverage(data_file, data_suffix=True, config_file=str(_CONFIG))
+    measure.start()
+    try:
+        yield
+    finally:
+        measure.stop()
+        measure.save()
 
 
 class _WaitingServer:

@@ -87,6 +87,20 @@ def test_an_ingest_that_was_cut_off_counts_each_line_once(origin, gated, tmp_pat
     assert (success, success + duplicate, fail) == (len(found.images), LINES - 6, 6)
 
 
+def test_who_follows_a_job_keeps_no_service_from_its_end(gated, tmp_path):
+    with serving(tmp_path, "--workers", "1", env=LEASE) as service, service.client() as client:
+        job = submit(client, gated, kind="colors")
+        begun(client, job)
+        with client.stream("GET", job["links"]["events"]) as events:
+            lines = events.iter_lines()
+            assert next(lines).startswith("id: ")
+            service.process.send_signal(signal.SIGTERM)
+            told = [line for line in lines if line.startswith("data: ")]  # to a whole end
+        assert '"state": "running"' in told[-1]
+        assert service.process.wait(40) == 0
+    assert not [line for line in service.log if "graceful shutdown exceeded" in line]
+
+
 def test_a_job_that_is_canceled_stops_and_leaves_nothing(origin, gated, tmp_path):
     with serving(tmp_path, "--workers", "1", env=LEASE) as service, service.client() as client:
         job = submit(client, gated, kind="colors")

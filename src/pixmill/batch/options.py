@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from pixmill.analysis import Wanted, analyze_packed
+from pixmill.fetch.options import FetchOptions, user_agent
 from pixmill.fetch.sources import parse_patterns
 from pixmill.imaging.probe import Limits
 
@@ -136,3 +137,21 @@ class RunOptions:
             "allowed_sources": parse_patterns(settings.allowed_sources),
         }
         return cls(**{**told, **more})
+
+    def fetching(self, memory_bytes: int) -> FetchOptions:
+        """Say how to fetch, with bodies of so many bytes in memory."""
+        return FetchOptions(
+            fetchers=self.fetchers,
+            per_host=self.per_host,
+            timeout_s=self.timeout_s,
+            connect_timeout_s=self.connect_timeout_s,
+            idle_timeout_s=self.idle_timeout_s,
+            retries=self.retries,
+            max_redirects=self.max_redirects,
+            max_bytes=self.max_bytes,
+            memory_bytes=memory_bytes,
+            user_agent=self.user_agent or user_agent(self.contact),
+            allow_private=self.allow_private,
+            allow_networks=self.allow_networks,
+            allowed_sources=self.allowed_sources,
+        )

@@ -23,8 +23,6 @@ from pixmill.batch.once import Once
 from pixmill.batch.transforming import Transforming
 from pixmill.errors import InternalError, InvalidUrl, ItemError, RunError, TooManyPixels
 from pixmill.fetch.client import Fetcher
-from pixmill.fetch.options import FetchOptions, user_agent
-from pixmill.fetch.url import parse_url
 from pixmill.imaging.digest import sha256_digest
 from pixmill.imaging.probe import Header, check, probe
 from pixmill.record import Failure
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from pixmill.batch.memory import MemoryPlan
     from pixmill.batch.options import RunOptions
     from pixmill.fetch.body import Body
-    from pixmill.fetch.call import Download
     from pixmill.pool import Pool
     from pixmill.record import Item, Kept
 
@@ -55,24 +52,6 @@ class Outcome(NamedTuple):
     attempts: int = 0
     kept: Kept | None = None
     file: str | None = None
-
-
-def _fetch_options(options: RunOptions, plan: MemoryPlan) -> FetchOptions:
-    return FetchOptions(
-        fetchers=options.fetchers,
-        per_host=options.per_host,
-        timeout_s=options.timeout_s,
-        connect_timeout_s=options.connect_timeout_s,
-        idle_timeout_s=options.idle_timeout_s,
-        retries=options.retries,
-        max_redirects=options.max_redirects,
-        max_bytes=options.max_bytes,
-        memory_bytes=plan.bodies,
-        user_agent=options.user_agent or user_agent(options.contact),
-        allow_private=options.allow_private,
-        allow_networks=options.allow_networks,
-        allowed_sources=options.allowed_sources,
-    )
 
 
 class Pipeline:
@@ -114,7 +93,7 @@ class Pipeline:
                 keeping = stack.enter_context(Keeping.open(options.keeper))
             if options.gallery is not None:
                 transforming = stack.enter_context(Transforming.open(options.gallery))
-            fetcher = await stack.enter_async_context(Fetcher(_fetch_options(options, plan)))
+            fetcher = await stack.enter_async_context(Fetcher(options.fetching(plan.bodies)))
             cache = None
             if options.cache is not None and transforming is None:
                 cache = stack.enter_context(
@@ -142,7 +121,7 @@ class Pipeline:
             return _again(known.result, kept)
         try:
             download = await self._fetcher.fetch(url, headers=known.validators if known else {})
-            if download.http_status == 304 and _redirected(download, url):
+            if download.http_status == 304 and download.is_redirected_from(url):
                 # Another resource than the one that was kept has confirmed its own validators.
                 download.body.close()
                 download = await self._fetcher.fetch(url)
@@ -156,7 +135,7 @@ class Pipeline:
                 cache.refresh(url, download.headers)
                 return _again(known.result, kept)
             outcome = await self._from_body(item, body, status, attempts)
-        if cache is not None and _redirected(download, url):
+        if cache is not None and download.is_redirected_from(url):
             cache.forget(url)
         elif cache is not None and outcome.packed is not None:
             cache.store(url, Result(outcome.packed, status, attempts), download.headers)
@@ -253,11 +232,6 @@ class Pipeline:
 
 def _again(result: Result, kept: Kept | None) -> Outcome:
     return Outcome(result.packed, None, result.http_status, result.attempts, kept)
-
-
-def _redirected(download: Download, url: str) -> bool:
-    """Tell whether an answer came by a redirect, which may lead elsewhere the next time."""
-    return download.url != parse_url(url).url
 
 
 def _remembered(plan: MemoryPlan, wanted: Wanted) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixmill.fetch.url import parse_url
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
@@ -28,6 +30,10 @@ class Download:
     http_status: int
     attempts: int
     headers: Mapping[str, str]
+
+    def is_redirected_from(self, url: str) -> bool:
+        """Whether it came by a redirect of this URL, which may lead elsewhere the next time."""
+        return self.url != parse_url(url).url
 
 
 @dataclass(slots=True)

@@ -29,7 +29,6 @@ from pixmill.store.jobs import Outcome, Progress, Result
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pixmill.batch.job import Report
     from pixmill.batch.options import Shared
     from pixmill.batch.progress import Progress as Counts
     from pixmill.batch.runner import Run
@@ -77,6 +76,8 @@ class ListRunner:
         if stage != "done":
             self._carry_out(job, hold, files, retry=stage == "retry")
             files.enter("done")
+        # Told anew where the process died, or lost the job, between the table's end and the job's.
+        hold.advance(_final(files.table))
         hold.check()
         size = files.hand_over()
         return Outcome(Result(table_name(job), size, MEDIA_TYPES[options.format]))
@@ -93,13 +94,11 @@ class ListRunner:
             keeper.drop_all()
 
     def _work_through(self, table: Table, hold: Hold, files: WorkFiles, *, retry: bool) -> None:
-        total = _counted(table.source, hold)
-        hold.advance(hold.progress._replace(total=total))
+        hold.advance(hold.progress._replace(total=_counted(table.source, hold)))
         watcher = _Watcher(hold, before=_read(files.table) if retry else 0)
         report = retry_job(table, watcher) if retry else run_job(table, watcher)
         if not report.complete:
             raise Interrupted
-        hold.advance(_final(report, total))
 
     def _table(self, job: Job, files: WorkFiles, keeper: ArchiveKeeper) -> Table:
         options, kind = ListOptions.of(job), job.kind
@@ -179,5 +178,10 @@ def _read(table: Path) -> int:
     return checkpoint.ok if checkpoint else 0
 
 
-def _final(report: Report, total: int) -> Progress:
-    return Progress(total, sum(report.failed.values()), total)
+def _final(table: Path) -> Progress:
+    """Tell what stands in a finished table. Raises RunError where that can not be known."""
+    checkpoint = Checkpoint.load(checkpoint_path(table))
+    if checkpoint is None:
+        raise OutputError(f"{checkpoint_path(table)} is not there any more; submit the list again")
+    failed = sum(checkpoint.failed.values())
+    return Progress(checkpoint.ok + failed, failed, checkpoint.ok + failed)

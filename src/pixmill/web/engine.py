@@ -14,21 +14,20 @@ from pixmill.analysis import Task, unpack
 from pixmill.analysis.rendering import Made, RenderTask
 from pixmill.analysis.work import Answer, Order, taken, work
 from pixmill.batch.once import Once
-from pixmill.batch.options import Shared
+from pixmill.batch.options import RunOptions, Shared
 from pixmill.errors import ItemError, OutputError, RunError
 from pixmill.fetch.client import Fetcher
-from pixmill.fetch.url import parse_url
-from pixmill.imaging.digest import sha256_digest
 from pixmill.imaging.operations import memory_bytes
 from pixmill.imaging.probe import Limits, check, probe
 from pixmill.pool import Pool
 from pixmill.web.admission import Admission
 from pixmill.web.answers import Answers
 from pixmill.web.errors import no_room, overloaded, too_many_requests
-from pixmill.web.plan import fetch_options, plan_service
+from pixmill.web.plan import plan_service
 from pixmill.web.presence import while_there
 from pixmill.web.services import key_of
 from pixmill.web.uploads import Upload, read_upload
+from pixmill.web.urls import IN_PLACE_BYTES, Urls, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -44,13 +43,11 @@ if TYPE_CHECKING:
     from pixmill.imaging.operations import Chain
     from pixmill.record import Analysis
     from pixmill.settings import Settings
-    from pixmill.web.answers import Known
     from pixmill.web.metrics import Metrics
     from pixmill.web.originals import Source
     from pixmill.web.plan import ServicePlan
 
 _PRELOAD = ("pixmill.batch.warm", "pixmill.analysis.warm")
-_IN_PLACE_BYTES = 2**18  # up to here hashing takes less than a thread's hand-over
 _RETRY_AFTER_S = 5
 _RENDERS_A_WORKER = 2  # one is being made while the next is made ready
 _AHEAD = 2  # images of one list in the pool for each worker, so that none waits for the next
@@ -82,6 +79,7 @@ class Engine:
         waiting = settings.waiting, settings.timeout, metrics
         self.downloads = Admission(settings.fetchers, *waiting)
         self.analyses = Admission(settings.fetchers, *waiting)
+        self.urls = Urls(fetcher, self.answers, self.downloads, metrics)
         renders = pool.workers * _RENDERS_A_WORKER
         self.renders = Admission(renders, *waiting, refusal=too_many_requests)
 
@@ -99,7 +97,8 @@ class Engine:
                 preload=_PRELOAD,
             )
             stack.callback(pool.close, cancel=True)
-            fetcher = await stack.enter_async_context(Fetcher(fetch_options(settings, plan.memory)))
+            options = RunOptions.of(settings).fetching(plan.memory.bodies)
+            fetcher = await stack.enter_async_context(Fetcher(options))
             engine = cls(settings, metrics, plan=plan, fetcher=fetcher, pool=pool)
             metrics.watch_pool(
                 busy=lambda: min(engine._at_work, plan.workers),
@@ -127,14 +126,20 @@ class Engine:
         Raises ItemError where there is none to be had, ApiError 503 where too much is going on, and
         ClientDisconnect.
         """
-        known = self.answers.known(url)
-        kept = self.answers.find(known.content, wanted) if known else None
-        if known and kept and self.answers.is_fresh(known):
-            self._metrics.answer_looked_up(hit=True)
+
+        def find(content: bytes) -> bytes | None:
+            return self.answers.find(content, wanted)
+
+        kept = self.urls.ready(url, find)
+        if kept is not None:
             return unpack(kept)
-        work = self._from_url(key_of(request), url, wanted, known if kept else None)
+        key = key_of(request)
+
+        async def make(content: bytes, body: Body) -> bytes:
+            return await self._from_body(key, body, wanted, content)
+
         with self.counted():
-            return unpack(await while_there(request, work))
+            return unpack(await while_there(request, self.urls.answer(key, url, find, make)))
 
     async def of_upload(self, request: Request, wanted: Wanted) -> Analysis:
         """Analyze the image that a request carries; raises as `at_url` and `read_upload` do."""
@@ -175,36 +180,6 @@ class Engine:
     async def _greyed(self, key: str, body: Body, wanted: Wanted) -> Timed:
         async with self.analyses.turn(key):
             return await self._timed(body, wanted)
-
-    async def _from_url(self, key: str, url: str, wanted: Wanted, known: Known | None) -> bytes:
-        async with self.downloads.turn(key):
-            with self._metrics.timed("fetching"):
-                download = await self.fetch(url, known)
-        with download.body as body:
-            if known and download.http_status == 304:
-                self.answers.confirm(url, known, download.headers)
-                packed: bytes | None = self.answers.find(known.content, wanted)
-                if packed is not None:
-                    self._metrics.answer_looked_up(hit=True)
-                    return packed
-                # Others have crowded it out meanwhile.
-                return await self._from_url(key, url, wanted, None)
-            content = await digest_of(body)
-            packed = await self._from_body(key, body, wanted, content)
-        if redirected(download, url):
-            self.answers.forget(url)
-        else:
-            self.answers.remember(url, content, download.headers)
-        return packed
-
-    async def fetch(self, url: str, known: Known | None) -> Download:
-        """Download, or have it confirmed that what is known still holds: its status is 304 then."""
-        download = await self._fetcher.fetch(url, headers=known.validators if known else {})
-        if download.http_status == 304 and redirected(download, url):
-            # Another resource than the one that was kept has confirmed its own validators.
-            download.body.close()
-            download = await self._fetcher.fetch(url)
-        return download
 
     async def _from_body(self, key: str, body: Body, wanted: Wanted, content: bytes) -> bytes:
         kept: bytes | None = self.answers.find(content, wanted)
@@ -293,19 +268,7 @@ class Engine:
             raise
 
 
-async def digest_of(body: Body) -> bytes:
-    """Compute the SHA-256 of a body."""
-    if body.size <= _IN_PLACE_BYTES:
-        return sha256_digest(body.view())
-    return await asyncio.to_thread(sha256_digest, body.view())
-
-
 async def _probed(source: Source) -> Header:
-    if source.size <= _IN_PLACE_BYTES:
+    if source.size <= IN_PLACE_BYTES:
         return probe(source.view())
     return await asyncio.to_thread(probe, source.view())
-
-
-def redirected(download: Download, url: str) -> bool:
-    """Tell whether an answer came by a redirect, which may lead elsewhere the next time."""
-    return download.url != parse_url(url).url

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pixmill.batch.memory import PARQUET_BYTES, MemoryPlan, most_workers, plan_memory
 from pixmill.errors import UsageError
-from pixmill.fetch.options import FetchOptions, user_agent
-from pixmill.fetch.sources import parse_patterns
 
 if TYPE_CHECKING:
     from pixmill.settings import Settings
@@ -55,22 +53,3 @@ def _with_parquet(settings: Settings, workers: int, reserved: int) -> MemoryPlan
     except UsageError:
         return None
     return plan if plan.decode >= _DECODE_BYTES else None
-
-
-def fetch_options(settings: Settings, plan: MemoryPlan) -> FetchOptions:
-    """Say how requests are fetched for."""
-    return FetchOptions(
-        fetchers=settings.fetchers,
-        per_host=settings.per_host,
-        timeout_s=settings.timeout,
-        connect_timeout_s=settings.connect_timeout,
-        idle_timeout_s=settings.idle_timeout,
-        retries=settings.retries,
-        max_redirects=settings.max_redirects,
-        max_bytes=settings.max_bytes,
-        memory_bytes=plan.bodies,
-        user_agent=settings.user_agent or user_agent(settings.contact),
-        allow_private=settings.allow_private,
-        allow_networks=settings.allow_networks,
-        allowed_sources=parse_patterns(settings.allowed_sources),
-    )

@@ -17,7 +17,6 @@ from pixmill import __version__
 from pixmill.batch.once import Once
 from pixmill.errors import OutputError
 from pixmill.store.local import LocalBlob
-from pixmill.web.engine import digest_of, redirected
 from pixmill.web.presence import while_there
 from pixmill.web.services import who_of
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from pixmill.analysis.rendering import Made
-    from pixmill.fetch.call import Download
+    from pixmill.fetch.body import Body
     from pixmill.settings import Settings
     from pixmill.store.blobs import Blob
     from pixmill.web.answers import Answers
@@ -86,71 +85,50 @@ class Renders:
         """Make a picture of an image of the archive."""
         original = await self._originals.find(md5)
         content = bytes.fromhex(original.sha256)
-        tag = _tag(content, wish)
-        if has(tag):
-            return Rendered(tag, None)
+        ready = self._ready(content, wish, has)
+        self._metrics.answer_looked_up(hit=ready is not None)
+        if ready is not None:
+            return ready
 
         async def make() -> Made:
             return await self._rendering.of_original(original, wish.chain_for)
 
-        picture = self._kept.find(content, wish.key)
-        self._metrics.answer_looked_up(hit=picture is not None)
-        if picture is None:
+        with self._engine.counted():
             work = self._made(who_of(request), content, wish, make)
-            with self._engine.counted():
-                picture = await while_there(request, work)
-        return Rendered(tag, picture)
+            return Rendered(_tag(content, wish), await while_there(request, work))
 
     async def at_url(self, request: Request, url: str, wish: Wish, has: HasTag) -> Rendered:
         """Make a picture of the image at a URL; raises as `Engine.at_url`, too."""
-        ready = self._ready(url, wish, has)
-        if ready and ready.fresh_s > 0:
-            self._metrics.answer_looked_up(hit=True)
-            return ready
-        with self._engine.counted():
-            return await while_there(request, self._from_url(who_of(request), url, wish, has))
+        who = who_of(request)
 
-    def _ready(self, url: str, wish: Wish, has: HasTag) -> Rendered | None:
-        """Find what can be answered, if the source is still as it was."""
-        known = self._kept.known(url)
-        if known is None:
-            return None
-        tag = _tag(known.content, wish)
-        picture = None if has(tag) else self._kept.find(known.content, wish.key)
-        if picture is None and not has(tag):
-            return None
-        return Rendered(tag, picture, self._kept.fresh_s(url))
+        def find(content: bytes) -> Rendered | None:
+            return self._ready(content, wish, has)
 
-    async def _from_url(self, who: str, url: str, wish: Wish, has: HasTag) -> Rendered:
-        known, ready = self._kept.known(url), self._ready(url, wish, has)
-        async with self._engine.downloads.turn(who):
-            with self._metrics.timed("fetching"):
-                download = await self._engine.fetch(url, known if ready else None)
-        with download.body as body:
-            if known and ready and download.http_status == 304:
-                self._metrics.answer_looked_up(hit=True)
-                self._kept.confirm(url, known, download.headers)
-                return ready._replace(fresh_s=self._kept.fresh_s(url))
-            content = await digest_of(body)
-            self._remember(url, content, download)
-            tag, fresh_s = _tag(content, wish), self._kept.fresh_s(url)
-            if has(tag):
-                return Rendered(tag, None, fresh_s)
+        async def answer(content: bytes, body: Body) -> Rendered:
+            ready = find(content)
+            self._metrics.answer_looked_up(hit=ready is not None)
+            if ready is not None:
+                return ready
 
             async def make() -> Made:
                 return await self._rendering.of_source(body, wish.chain_for)
 
-            picture = self._kept.find(content, wish.key)
-            self._metrics.answer_looked_up(hit=picture is not None)
-            if picture is None:
-                picture = await self._made(who, content, wish, make)
-            return Rendered(tag, picture, fresh_s)
+            return Rendered(_tag(content, wish), await self._made(who, content, wish, make))
 
-    def _remember(self, url: str, content: bytes, download: Download) -> None:
-        if redirected(download, url):
-            self._kept.forget(url)
-        else:
-            self._kept.remember(url, content, download.headers)
+        rendered = self._engine.urls.ready(url, find)
+        if rendered is None:
+            with self._engine.counted():
+                work = self._engine.urls.answer(who, url, find, answer)
+                rendered = await while_there(request, work)
+        return rendered._replace(fresh_s=self._kept.fresh_s(url))
+
+    def _ready(self, content: bytes, wish: Wish, has: HasTag) -> Rendered | None:
+        """Find what can be answered of a content at once."""
+        tag = _tag(content, wish)
+        if has(tag):
+            return Rendered(tag, None)
+        picture = self._kept.find(content, wish.key)
+        return None if picture is None else Rendered(tag, picture)
 
     async def _made(
         self, who: str, content: bytes, wish: Wish, make: Callable[[], Awaitable[Made]]

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
+    from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from pixmill.settings import Settings
     from pixmill.web.access import Log
     from pixmill.web.metrics import Metrics
 
+_IS_ENDING = "is_ending"  # in a request's `state`: a function that tells
 # What a stalled event loop did not look at is not counted against clients.
 _LONGEST_TICK_S = 0.5
 
@@ -47,6 +49,12 @@ class ServerLimits:
     refused: int = 256
     # Below the 30 s after which container platforms kill.
     stop_s: int = 25
+
+
+def is_ending(request: Request) -> bool:
+    """Whether the service that serves a request is to end: what has no end itself ends now."""
+    told = request.scope["state"].get(_IS_ENDING)
+    return told is not None and bool(told())
 
 
 class Server:
@@ -74,6 +82,7 @@ class Server:
         capacity = Capacity(served=served, refused=refused, on_refusal=self._refused)
         protocol = partial(Connection, limits=limits.connection, capacity=capacity)
         self._uvicorn = _Uvicorn(_configure(self._startup, protocol, limits))
+        self._startup.is_ending = lambda: self._uvicorn.should_exit
 
     def serve(self, on_listening: Callable[[], None] | None = None) -> int | None:
         """Serve until SIGTERM or SIGINT, and return that signal (None: `stop` was called).
@@ -179,14 +188,19 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _Startup:
-    """Keeps what a lifespan fails to start with, which uvicorn would write down and forget."""
+    """Keeps what a lifespan fails to start with, which uvicorn would write down and forget.
+
+    Requests are told how to find out that the service ends: those without an end of their own.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self.error: BaseException | None = None
+        self.is_ending: Callable[[], bool] = lambda: False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
+            scope.setdefault("state", {})[_IS_ENDING] = self.is_ending
             await self._app(scope, receive, send)
             return
 

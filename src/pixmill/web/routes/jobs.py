@@ -20,6 +20,7 @@ from pixmill.web.openapi import answers
 from pixmill.web.openapi_jobs import CHAIN_TO_DO, EVENTS, JOB, JOBS, RESULT
 from pixmill.web.pages import by_accept, wants_page
 from pixmill.web.routes.images import find_image, small_body
+from pixmill.web.server import is_ending
 from pixmill.web.services import Parts, key_id_of, needs, visitor_of
 from pixmill.web.submission import add_job, chain_job, read_chain
 from pixmill.web.webhooks import webhook_asked
@@ -222,8 +223,8 @@ async def _changes(request: Request, parts: Services, job: Job) -> AsyncIterator
         elif loop.time() - heard_at > _SIGN_OF_LIFE_S:
             heard_at = loop.time()
             yield b": still here\n\n"
-        if job.state in FINISHED:
-            return
+        if job.state in FINISHED or is_ending(request):
+            return  # who follows asks again, or another service
         await asyncio.sleep(_LOOK_EVERY_S)
         found = await parts.ask_catalog(parts.catalog.jobs.find, job.id, key_id_of(request))
         if found is None:
