@@ -49,6 +49,7 @@ def revoke(page: Page, name: str, answer: str = "Revoke") -> None:
 def test_a_key_is_made_shown_once_and_its_command_works(place: Site) -> None:
     with place.page("/gallery", permissions=CLIPBOARD) as page:
         page.get_by_role("link", name="Keys").click()
+        page.wait_for_url(f"{place.service.url}/keys")  # and for its script
         text = make(page, "shop", "read")
         expect(page.locator("#made-title")).to_be_focused()
         assert row(page, "shop").split("\n")[1] == "read"
@@ -111,6 +112,7 @@ def test_who_revokes_the_own_key_is_signed_out(place: Site) -> None:
     key = place.keys("create", "deputy", "--scope", "admin", "--quiet")
     with place.page("/sign-in?next=/keys", signed_in=False) as page:
         sign_in(page, key)
+        page.wait_for_url(f"{place.service.url}/keys")  # and for its script
         page.get_by_role("button", name="Revoke deputy").click()
         expect(page.get_by_role("dialog")).to_contain_text("you will be signed out")
         page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
