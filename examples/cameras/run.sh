@@ -4,9 +4,9 @@
 #
 #     ./run.sh http://127.0.0.1:5000 pm_…
 #
-# The third word names the folder that results are saved in, by default the one of each camera. May
-# be run again, also after the service was killed: an upload that came is a duplicate, and the same
-# operations under the same Idempotency-Key are the same job.
+# The third word names the folder that results are saved in, by default the one of each camera; it is
+# made where it is missing. May be run again, also after the service was killed: an upload that came
+# is a duplicate, and the same operations under the same Idempotency-Key are the same job.
 set -eu
 
 if [ $# -lt 2 ]; then
@@ -58,6 +58,7 @@ for camera in "$here"/[1-6]-*; do
         exit 1
     fi
     path=$(printf '%s\n' "$told" | word path)
+    mkdir -p "${into:-$camera}"
     result=${into:-$camera}/$name-result.${path##*.}
     ask --output "$result" "$server/jobs/$job/result"
     echo "$name: $path"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 EXPIRES, SIGNATURE = "expires", "signature"
+_SHOWN = re.compile(r"/image/[^/]+|/images/[^/]+/(?:original|render)|/render")
 _MOST_FIELDS = 100
 _SECONDS = re.compile(r"[0-9]{1,12}")
 
@@ -47,13 +48,21 @@ def signed_url(url: str, secret: bytes, expires: int | None = None) -> str:
 
 
 def check_url(url: str) -> None:
-    """Raise UsageError for what has no path to be signed."""
+    """Raise UsageError for what has no path to be signed, or is no text."""
     try:
         path = urlsplit(url).path
+        url.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"a URL to sign is UTF-8, not {url[:80]!a}") from error
     except ValueError:  # as of a host with one bracket
         path = ""
     if not path.startswith("/"):
         raise UsageError(f"a URL to sign has a path: /image/MD5, not {url[:80]!a}")
+
+
+def opens(path: str) -> bool:
+    """Whether a service shows what is at a path to whoever comes by a signed URL."""
+    return _SHOWN.fullmatch(path) is not None
 
 
 def signature_of(path: str, fields: Fields, secret: bytes) -> str:

@@ -226,7 +226,7 @@ def test_a_long_content_type_is_refused_before_it_is_parsed(nobody_asks: httpx.C
         ("DELETE", f"/images/{MD5}", {"admin"}),
         ("GET", f"/images/{MD5}/original", {"read"}),
         ("GET", f"/images/{MD5}/render", {"read"}),
-        ("POST", f"/images/{MD5}/operations", {"jobs"}),
+        ("POST", f"/images/{MD5}/operations", set()),  # takes two, see below
         ("GET", "/render", {"match"}),
         ("GET", "/jobs", {"jobs"}),
         ("POST", "/jobs", {"jobs"}),
@@ -258,6 +258,26 @@ def test_a_key_without_the_scope_is_403(
         assert answer.json()["code"] == "forbidden"
         assert sentence.startswith("This key has not the scope ")
         assert all(name in sentence for name in scopes)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "status"),
+    [
+        (["jobs"], 403),
+        (["read", "write", "match", "metrics"], 403),
+        (["jobs", "read"], 404),
+        (["jobs", "write"], 404),
+    ],
+)
+def test_operations_are_for_who_may_see_or_send_images(
+    scopes: list[str], status: int, folder: Path, nobody_asks: httpx.Client
+) -> None:
+    """With jobs alone whoever knows an MD5 would have the image as a result."""
+    name = f"operator{time.monotonic_ns()}"
+    key = make_key(folder, name, *scopes)
+    path = f"/images/{MD5}/operations"
+    answer = nobody_asks.post(path, auth=(name, key), json={"operations": ["flip"]})
+    assert answer.status_code == status
 
 
 def test_a_revoked_key_ends_soon(folder: Path, nobody_asks: httpx.Client) -> None:

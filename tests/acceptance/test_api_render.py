@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
+import random
+import socket
+import time
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -89,6 +96,9 @@ def test_the_job_makes_the_very_same_bytes(api, keep):
         (PHOTO, "", "JPEG"),
         (DRAWING, "image/*", "PNG"),
         (GLASS, "image/avif;q=0.0", "PNG"),
+        (PHOTO, "image/avif;q=0.5,image/webp;q=0.9,*/*", "WEBP"),
+        (PHOTO, "image/avif;q=0.001,image/webp;q=0", "AVIF"),
+        (PHOTO, "image/webp;q=2", "WEBP"),
     ],
 )
 def test_auto_chooses_what_the_client_takes(api, keep, data, accept, format_):
@@ -96,6 +106,56 @@ def test_auto_chooses_what_the_client_takes(api, keep, data, accept, format_):
     answer = api.get(keep(data), params=query, headers={"Accept": accept})
     assert opened(answer).format == format_
     assert answer.headers["vary"] == "Accept"
+
+
+@pytest.mark.parametrize(
+    ("chain", "format_"),
+    [
+        (["rotate 45"], "PNG"),
+        (["pad 300 300"], "PNG"),
+        (["rotate 90"], "JPEG"),
+        (["pad 300 300 #102030"], "JPEG"),
+        (["rotate 45", "flatten #FFFFFF"], "JPEG"),
+    ],
+)
+def test_auto_keeps_what_became_transparent(api, keep, chain, format_):
+    asked = {"op": chain, "format": "auto"}
+    assert opened(api.get(keep(PHOTO), params=asked)).format == format_
+
+
+def test_auto_heeds_every_accept_header(api, keep):
+    headers = [("Accept", "text/html"), ("Accept", "image/webp")]
+    answer = api.get(keep(PHOTO), params={"format": "auto"}, headers=headers)
+    assert opened(answer).format == "WEBP"
+
+
+def test_who_leaves_before_the_picture_comes_costs_no_open_file(tmp_path):
+    """At whatever moment: while the original is opened, worked on, or a large picture is sent."""
+    rng = random.Random(5)
+    with serving(tmp_path, env={"PIXMILL_ANSWERS_BYTES": "0"}) as service:
+        with service.client() as api:
+            md5 = api.post("/images", content=NOISE).raise_for_status().json()["md5"]
+            wish = {"op": ["resize 800 800", "convert png"]}
+            whole = api.get(f"/images/{md5}/render", params=wish).raise_for_status().content
+            assert len(whole) > 10**6
+        files = Path(f"/proc/{service.process.pid}/fd")
+        before = len(list(files.iterdir()))
+        for _ in range(40):
+            leave(service, f"/images/{md5}/render?op=resize+800+800&op=convert+png", rng)
+        deadline = time.monotonic() + 30
+        while len(list(files.iterdir())) > before:
+            assert time.monotonic() < deadline, sorted(map(os.path.realpath, files.iterdir()))
+            time.sleep(0.1)
+
+
+def leave(service, path, rng):
+    """Ask, and hang up within the time that an answer takes."""
+    url = urlsplit(service.url)
+    code = b64encode(":".join(service.credential).encode()).decode()
+    with socket.create_connection((url.hostname, url.port)) as connection:
+        head = f"GET {path} HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Basic {code}\r\n\r\n"
+        connection.sendall(head.encode())
+        time.sleep(rng.uniform(0, 0.15))
 
 
 def test_format_and_quality_win_over_the_operations(api, keep):

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from pixmill.signing import signed_url
+from pixmill.store import open_catalog
 from tests.command import run
 from tests.pictures import plain
 from tests.serving import serving
@@ -81,10 +83,14 @@ def test_a_url_that_was_changed_is_refused(md5, nobody, sign):
     assert nobody.get(url.replace(md5, md5.upper())).status_code == 403
 
 
-def test_a_signature_opens_nothing_else(md5, nobody, sign):
+def test_a_signature_opens_nothing_else(folder, md5, nobody, sign):
+    with open_catalog(None, folder / "data") as catalog:
+        secret = catalog.secrets.live()[0]
     for path in ("/images", f"/images/{md5}", "/metrics", "/monitoring", "/palettes", "/"):
-        (url,) = sign(path)
-        assert nobody.get(url).status_code == 401
+        assert nobody.get(signed_url(path, secret)).status_code == 401
+        ended = run("sign", path, cwd=folder, env={"PIXMILL_DATA": str(folder / "data")})
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert f"no signature opens {path}" in ended.stderr
     (url,) = sign(f"/image/{md5}")
     assert nobody.post(url).status_code == 401
     assert nobody.delete(url.replace("/image/", "/images/")).status_code == 401
@@ -114,6 +120,8 @@ def test_a_new_secret_ends_old_signatures_when_it_is_told_to(md5, nobody, sign):
     [
         ([], "name a URL to sign, or --rotate"),
         (["nonsense"], "a URL to sign has a path"),
+        (["/image/\udcff"], "a URL to sign is UTF-8"),
+        (["/image/x"], "there is no catalog in"),
         (["/image/x", "--expires", "soon"], "--expires is a number of s, m, h or d"),
         (["--rotate", "--keep-old", "-1d"], "--keep-old is a number of s, m, h or d"),
     ],

@@ -119,6 +119,24 @@ def test_with_a_text_it_is_a_parameter_and_a_job_without_one_has_none(client, re
     assert [told(request)["id"] for request in receiver.requests] == [job["id"]]
 
 
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda url: {"params": {"operations": "flip", "webhook": url}, "content": PICTURE},
+        lambda url: {"files": [("image", PICTURE)], "data": {"operations": "flip", "webhook": url}},
+    ],
+    ids=["query", "form"],
+)
+def test_an_image_that_comes_with_operations_names_it_too(client, receiver, send):
+    url = receiver.serve("/told", b"")
+    job = client.post("/images", **send(url)).raise_for_status().json()["job"]
+    told_to = {"url": url, "state": "delivered", "attempts": 1}
+    assert settled(client, job["id"])["webhook"] == told_to
+    before = len(client.get("/jobs").json()["jobs"])
+    assert client.post("/images", **send("ftp://example.org/")).status_code == 400
+    assert len(client.get("/jobs").json()["jobs"]) == before
+
+
 def test_a_result_is_the_same_file_before_and_after_its_end_was_told(client, folder, receiver):
     job = submit(client, receiver.on("/told", o.answer(status=500), o.answer())).json()
     until(lambda: client.get(f"/jobs/{job['id']}").json()["webhook"]["attempts"])

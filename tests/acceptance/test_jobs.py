@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pixmill.store import open_catalog
-from pixmill.store.jobs import NewJob
+from pixmill.store.jobs import NewJob, Outcome, Progress, Result
 from tests.acceptance.lists import body
 from tests.command import run, start
 from tests.serving import serving
@@ -89,7 +89,7 @@ def test_a_job_is_shown_canceled_and_done_again(jobs, made):
     assert "canceled" in jobs("cancel", made[1]).stdout
     assert "has ended already" in jobs("cancel", made[1], status=1).stderr
     assert json.loads(jobs("retry", made[0], "--json").stdout)["state"] == "queued"
-    assert "only a failed one" in jobs("retry", made[2], status=1).stderr
+    assert "is queued: only what failed" in jobs("retry", made[2], status=1).stderr
     assert states(jobs) == ["queued", "canceled", "queued"]
 
 
@@ -100,6 +100,17 @@ def test_a_job_of_a_list_is_shown(jobs, data, made):
         job, _ = catalog.jobs.add(NewJob(key_id=key_id, kind="colors", spec=spec))
     told = dict(line.split(None, 1) for line in jobs("show", job.id).stdout.splitlines())
     assert (told["kind"], told["state"], told["source"]) == ("colors", "queued", "cam-9")
+
+
+def test_a_list_of_which_something_failed_is_done_again(jobs, data, made):
+    with open_catalog(None, data) as catalog:
+        key_id = catalog.keys.all()[0].id
+        spec = {"options": {"n": 3}, "list": "lists/a.txt"}
+        job, _ = catalog.jobs.add(NewJob(key_id=key_id, kind="colors", spec=spec))
+        catalog.jobs.claim("me", 30, ["colors"])
+        done = Outcome(Result("results/a.csv", 7, "text/csv"))
+        catalog.jobs.end(job.id, "me", "succeed", done, Progress(3, 1, 3))
+    assert json.loads(jobs("retry", job.id, "--json").stdout)["state"] == "queued"
 
 
 def test_what_is_not_there_is_one_sentence(jobs, made):
@@ -126,7 +137,7 @@ def test_a_job_is_waited_for(tmp_path, jobs, made):
         id_ = json.loads(sent.stdout)["job"]
         done = jobs("wait", id_, "--json")
         assert json.loads(done.stdout)["state"] == "succeeded"
-        assert "succeeded; only a failed one" in jobs("retry", id_, status=1).stderr
+        assert "is succeeded: only what failed" in jobs("retry", id_, status=1).stderr
 
 
 def test_waiting_ends_when_another_cancels(tmp_path, jobs, data, made):

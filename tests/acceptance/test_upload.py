@@ -72,6 +72,11 @@ def number_of_jobs(folder):
         return len(catalog.jobs.page(10_000))
 
 
+def job_of(folder, row):
+    with open_catalog(None, folder / "data") as catalog:
+        return catalog.jobs.find(row["job"])
+
+
 def test_files_and_folders_are_kept(tmp_path, upload, service):
     (tmp_path / "in" / "sub").mkdir(parents=True)
     for name, seed in (("in/a.png", 1), ("in/sub/b.png", 2), ("c.dat", 3)):
@@ -126,6 +131,30 @@ def test_the_same_command_again_is_the_same_job_and_another_is_not(tmp_path, upl
     assert same["job"] == first["job"]
     others = [(*words[:-1], "g"), (words[0], "--op", "flip", *words[5:])]
     assert len({told(upload(*other))[0]["job"] for other in others} | {first["job"]}) == 3
+
+
+def test_a_job_whose_result_is_gone_is_made_anew_and_one_that_failed_is_done_again(
+    tmp_path, upload, folder, service
+):
+    (tmp_path / "a.png").write_bytes(body(41))
+    words = ("a.png", "--op", "flip", "-o", "got", "--json")
+    (first,) = told(upload(*words))
+    made = [first["job"]]
+    with service.client() as client:
+        for _ in range(2):
+            assert client.delete(f"/jobs/{made[-1]}").json()["state"] == "expired"
+            (again,) = told(upload(*words))
+            assert (again["state"], again["result"]) == ("succeeded", "got/a.png")
+            assert again["job"] not in made
+            made.append(again["job"])
+        assert told(upload(*words))[0]["job"] == made[-1]
+    (tmp_path / "b.png").write_bytes(body(42))
+    words = ("b.png", "--op", "resize 60000 60000 force", "--wait", "--json")
+    (failed,) = told(upload(*words, status=1))
+    before = job_of(folder, failed)
+    (again,) = told(upload(*words, status=1))
+    assert (again["job"], again["code"]) == (failed["job"], "too_many_pixels")
+    assert job_of(folder, failed).started_at > before.finished_at
 
 
 def test_each_failure_is_told_and_the_others_are_done(tmp_path, upload):

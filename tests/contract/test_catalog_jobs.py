@@ -149,6 +149,19 @@ def test_what_a_key_may_have_waiting_and_a_job_may_say_is_bounded(jobs, monkeypa
     add(jobs)
 
 
+def test_what_is_done_again_counts_as_what_is_new(jobs, monkeypatch):
+    monkeypatch.setattr("pixmill.store.sql.jobs.MAX_QUEUED", 2)
+    first = add(jobs)
+    claim(jobs)
+    jobs.end(first.id, "me", "fail", Outcome(code="not_found", message="gone"), Progress(1, 1, 1))
+    second, _ = add(jobs, word="a"), add(jobs, word="b")
+    with pytest.raises(TooManyJobs):
+        jobs.move(first.id, "retry", 1)
+    assert jobs.find(first.id).state == "failed"
+    jobs.move(second.id, "cancel")
+    assert jobs.move(first.id, "retry", 1).state == "queued"
+
+
 def test_the_oldest_is_claimed_first_and_once(jobs):
     made = [add(jobs, 1, number) for number in range(3)]
     claimed = [claim(jobs) for _ in range(4)]

@@ -48,6 +48,8 @@ def test_what_is_of_the_pattern_passes(pattern, url):
         ("https://cdn.example.com/pictures/", "https://cdn.example.com/pictures"),
         ("https://cdn.example.com/pictures/", "https://cdn.example.com/pictures/../private"),
         ("https://cdn.example.com/pictures/", "https://cdn.example.com/pictures/%2e%2E/private"),
+        ("https://cdn.example.com/pictures/", "https://cdn.example.com/pictures/..;/private"),
+        ("https://cdn.example.com/pictures/", "https://cdn.example.com/pictures/..%3bx=1/private"),
         ("https://cdn.example.com/pictures/", "https://cdn.example.com/pictures/..%2fprivate"),
         ("https://cdn.example.com/pictures/", "https://cdn.example.com/pictures/%252e%252e/x"),
         ("https://cdn.example.com/pictures/", "https://cdn.example.com/pictures/..\\private"),

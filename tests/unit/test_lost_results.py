@@ -1,4 +1,4 @@
-"""Results of no job and jobs without their results are found, and nobody else's files touched."""
+"""Files of no job and jobs without their results are found, and nobody else's files touched."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pixmill.jobs.orphans import drop_result, find_lost_results
+from pixmill.jobs.orphans import Lost, drop, find_lost
 from pixmill.jobs.results import result_name
 from pixmill.store import open_catalog, open_results
 from pixmill.store.jobs import NewJob, Outcome, Progress, Result
@@ -42,12 +42,12 @@ def done(jobs, results, number=0):
 
 
 def found(jobs, results, before=LATER):
-    return [(each.kind, each.name) for each in find_lost_results(jobs, results, before)]
+    return [(each.kind, each.name) for each in find_lost(jobs, results, before)]
 
 
 def mend(jobs, results):
-    for lost in [*find_lost_results(jobs, results, LATER)]:
-        drop_result(jobs, results, lost)
+    for lost in [*find_lost(jobs, results, LATER)]:
+        drop(jobs, results, lost)
 
 
 def test_where_jobs_and_results_belong_together_nothing_is_found(jobs, results):
@@ -98,9 +98,9 @@ def test_a_result_that_has_become_a_jobs_meanwhile_stays(jobs, results):
     jobs.move(job.id, "cancel")
     name = result_name(job, "png")
     results.put(name, b"picture")
-    (lost,) = find_lost_results(jobs, results, LATER)
+    (lost,) = find_lost(jobs, results, LATER)
     other, kept = done(jobs, results, 1)
-    drop_result(jobs, results, lost._replace(job=other.id, name=kept))
+    drop(jobs, results, lost._replace(job=other.id, name=kept))
     assert {info.name for info in results.all("results")} == {name, kept}
 
 
@@ -126,3 +126,44 @@ def test_a_job_whose_result_is_lost_is_told(jobs, results):
 def test_a_file_whose_name_is_none_of_ours_is_left_alone(jobs, results, name):
     results.put(name, b"mine")
     assert found(jobs, results) == []
+
+
+def add_list(jobs, results, number=0):
+    """A list job that waits, its list and its folder."""
+    name = f"lists/{number:064x}-{number:032x}.txt"
+    results.put(name, b"http://example.org/a.png")
+    spec = {"list": name, "options": {}}
+    job, _ = jobs.add(NewJob(key_id=1, kind="colors", spec=spec))
+    folder = results.spool / f"job-{job.id}"
+    folder.mkdir()
+    (folder / "table.csv").write_text("1,#000000")
+    return job, name, folder
+
+
+def test_lists_and_work_folders_of_no_job_go_and_the_others_stay(jobs, results):
+    _, *kept = add_list(jobs, results)
+    expired, *gone = add_list(jobs, results, 1)
+    assert found(jobs, results) == []
+    jobs.move(expired.id, "cancel")
+    jobs.move(expired.id, "expire")
+    stray = "lists/" + "a" * 64 + "-" + "b" * 32 + ".csv"
+    results.put(stray, b"url")
+    results.put("lists/mine.txt", b"url")
+    (results.spool / "job-mine").mkdir()
+    assert sorted(found(jobs, results)) == sorted(
+        [
+            ("list without job", gone[0]),
+            ("list without job", stray),
+            ("work folder without job", str(gone[1])),
+        ]
+    )
+    assert found(jobs, results, datetime.now(UTC) - timedelta(minutes=1)) == []
+    mend(jobs, results)
+    assert {info.name for info in results.all("lists")} == {kept[0], "lists/mine.txt"}
+    assert {path.name for path in results.spool.iterdir()} == {kept[1].name, "job-mine"}
+
+
+def test_a_work_folder_that_has_become_a_jobs_meanwhile_stays(jobs, results):
+    job, _, folder = add_list(jobs, results)
+    drop(jobs, results, Lost("work folder without job", str(folder), job.id))
+    assert folder.exists()

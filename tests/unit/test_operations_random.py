@@ -9,7 +9,13 @@ import pytest
 from PIL import Image
 
 from pixmill.errors import TooManyPixels
-from pixmill.imaging.operations import OPERATIONS, ChainError, canonical, parse_text
+from pixmill.imaging.operations import (
+    OPERATIONS,
+    ChainError,
+    canonical,
+    may_have_alpha,
+    parse_text,
+)
 from pixmill.imaging.operations.forecast import sizes_of
 from pixmill.imaging.operations.parameters import Color, Number, Whole, Word
 from pixmill.imaging.orientation import on_its_side, orientation
@@ -98,6 +104,8 @@ def try_chains(seed, count):
         size, exact = foretold(data, header, chain)
         if exact:
             assert (found.width, found.height) == size, canonical(chain)
+        if samples.ndim == 3 and samples.shape[2] in {2, 4} and (samples[:, :, -1] < 255).any():
+            assert may_have_alpha(header, chain), canonical(chain)
     assert made > count / 2
 
 

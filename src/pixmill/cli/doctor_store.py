@@ -45,7 +45,7 @@ def examine_store(
                 if as_json:
                     yield json_module.dumps({"kind": kind, **facts, "mended": mended})
                 else:
-                    yield f"{kind:<18}  {printable(facts['name'], 1000)}"
+                    yield f"{kind:<23}  {printable(facts['name'], 1000)}"
 
     write_lines(lines())
     if not as_json:
@@ -75,7 +75,7 @@ def _of_images(
 def _of_jobs(
     settings: Settings, older_minutes: float | None, *, mending: bool
 ) -> Iterator[Finding]:
-    from pixmill.jobs.orphans import drop_result, find_lost_results  # noqa: PLC0415
+    from pixmill.jobs.orphans import drop, find_lost  # noqa: PLC0415
     from pixmill.store import catalog_stands, open_catalog, open_results  # noqa: PLC0415
 
     if not catalog_stands(settings.catalog, settings.data):
@@ -83,10 +83,10 @@ def _of_jobs(
     results = open_results(settings.blobs, settings.data)
     with open_catalog(settings.catalog, settings.data) as catalog:
         before = _before(older_minutes, YOUNG_RESULT_MINUTES)
-        for lost in find_lost_results(catalog.jobs, results, before):
+        for lost in find_lost(catalog.jobs, results, before):
             mended = mending and lost.kind != _FOR_GOOD
             if mended:
-                drop_result(catalog.jobs, results, lost)
+                drop(catalog.jobs, results, lost)
             yield lost.kind, {"name": lost.name, "job": lost.job}, mended
 
 

@@ -85,11 +85,14 @@ def cancel(id_: Id, json: Json = False) -> None:
 
 @jobs.command()
 def retry(id_: Id, json: Json = False) -> None:
-    """Have a job done again that has failed."""
+    """Have a job done again that has failed, or the URLs of a list that did."""
+    from pixmill.store.jobs import may_retry  # noqa: PLC0415  help needs none of it
+
+    otherwise = "only what failed is done again"
     with _catalog() as catalog:
-        if _find(catalog, id_).state == "succeeded":
-            raise RunError(f"the job {id_} succeeded; only a failed one is done again")
-        _tell(_moved(catalog, id_, "retry", "only a failed one is done again"), json=json)
+        if not may_retry(job := _find(catalog, id_)):
+            raise RunError(f"the job {id_} is {job.state}: {otherwise}")
+        _tell(_moved(catalog, id_, "retry", otherwise), json=json)
 
 
 @jobs.command()

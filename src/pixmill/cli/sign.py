@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from pixmill.cli.spans import seconds_of
 from pixmill.cli.standard_output import write_lines
+from pixmill.cli.terminal import printable
 from pixmill.errors import UsageError
 from pixmill.settings import load_settings
 
@@ -28,7 +30,7 @@ def sign(
         typer.Option(
             "--expires",
             metavar="SPAN",
-            help="For how long, as 90s, 30m, 12h or 7d [default: for good]",
+            help="For how long, as 90s, 30m, 12h or 7d \\[default: for good]",
             show_default=False,
         ),
     ] = None,
@@ -44,8 +46,8 @@ def sign(
     ] = "7d",
 ) -> None:
     """Print URLs with a signature, by which anybody may see the image and nothing else."""
-    from pixmill.signing import check_url, signed_url  # noqa: PLC0415  help needs none of it
-    from pixmill.store import open_catalog  # noqa: PLC0415
+    from pixmill.signing import check_url, opens, signed_url  # noqa: PLC0415  help needs none of it
+    from pixmill.store import catalog_stands, open_catalog  # noqa: PLC0415
 
     if not urls and not rotate:
         raise UsageError("name a URL to sign, or --rotate")
@@ -53,7 +55,15 @@ def sign(
     kept_s = seconds_of(keep_old, "--keep-old")
     for url in urls or ():
         check_url(url)
+        if not opens(path := urlsplit(url).path):
+            raise UsageError(
+                f"no signature opens {printable(path, 100)}: see `pixmill sign --help`"
+            )
     settings = load_settings()
+    if not catalog_stands(settings.catalog, settings.data):
+        raise UsageError(
+            f"there is no catalog in {settings.data}; PIXMILL_DATA names the service's folder"
+        )
     with open_catalog(settings.catalog, settings.data) as catalog:
         if rotate:
             catalog.secrets.rotate(kept_s)

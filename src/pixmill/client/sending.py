@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pixmill.client.service import Service
 
 FINISHED = frozenset({"succeeded", "failed", "canceled", "expired"})
+_GONE = frozenset({"canceled", "expired"})
 _STATES = FINISHED | {"queued", "running", "stalled"}
 _ID = re.compile(r"[0-9a-f]{32}")
 _TYPE = re.compile(r"image/(jpeg|png|webp|avif|tiff)")
@@ -117,7 +118,7 @@ class Sending:
             sent.arrival = await patiently(lambda: self._upload(path, digests), deadline_at)
         if not wish.chain:
             return
-        job = await patiently(lambda: self._order(digests), deadline_at)
+        job = await self._job(digests, deadline_at)
         sent.job, sent.state = job["id"], job["state"]
         if not wish.wait:
             return
@@ -153,9 +154,32 @@ class Sending:
             raise _changed()
         return "duplicate" if answer.get("arrival") == "duplicate" else "success"
 
-    async def _order(self, digests: _Digests) -> Mapping[str, Any]:
-        """Have the chain carried out on the image."""
-        identity = json.dumps([digests.sha256, self._wish.chain, sorted(self._wish.who.items())])
+    async def _job(self, digests: _Digests, deadline_at: float) -> Mapping[str, Any]:
+        """Have the chain carried out, anew where it failed before or what it made is gone."""
+        patiently = self._service.patiently
+        before: list[str] = []
+        job = await patiently(lambda: self._order(digests, before), deadline_at)
+        while job["state"] in _GONE and job["id"] not in before:
+            before.append(job["id"])
+            job = await patiently(lambda: self._order(digests, before), deadline_at)
+        if job["state"] == "failed":
+            return await patiently(lambda: self._again(job), deadline_at)
+        return job
+
+    async def _again(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Have a job that has failed done again, unless somebody has asked for that already."""
+        try:
+            return _as_job(await self._service.document("POST", f"/jobs/{job['id']}/retry"))
+        except ServiceFailure as error:
+            if error.code != "conflict":
+                raise
+            return job
+
+    async def _order(self, digests: _Digests, before: list[str]) -> Mapping[str, Any]:
+        """Order the job that comes after those of the same identity whose results are gone."""
+        identity = json.dumps(
+            [digests.sha256, self._wish.chain, sorted(self._wish.who.items()), *before[-1:]]
+        )
         word = hashlib.sha256(identity.encode()).hexdigest()
         query = urlencode(self._wish.who)
         return _as_job(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pixmill.fetch.url import Target
 
 _ANY_SCHEME, _ANY_NAME = "*://", "*."
-_DOTS = re.compile(rb"(?:^|[/\\])\.\.?(?:[/\\]|$)")
+_DOTS = re.compile(rb"(?:^|[/\\])\.\.?(?:[/\\;]|$)")
 
 
 @dataclass(frozen=True, slots=True)

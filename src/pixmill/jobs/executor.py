@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LEASE_S = 30.0
 _RENEWALS = 3  # in the time of a lease
+_TELL_EVERY_S = 2.0  # of progress
 _LOOK_EVERY_S = 1.0  # for jobs that other processes were given
 _HAND_BACK_S = 10.0
 _PAUSE_S = 5.0  # where catalog or disk can not be used
@@ -51,7 +52,7 @@ class Hold:
 
     def __init__(self, job: Job, lease_s: float) -> None:
         self.job = job
-        self._progress = job.progress
+        self._progress = self._told = job.progress
         self._lease_s = lease_s
         self._held_until = time.monotonic() + lease_s
         self._lost = threading.Event()
@@ -80,9 +81,16 @@ class Hold:
         """Ask for the job to be left."""
         self._stopping.set()
 
-    def renewed(self, *, held: bool) -> None:
-        """Take note that the lease was renewed, or that it is lost."""
+    @property
+    def is_due(self) -> bool:
+        """Whether the lease is to be renewed: a third of it has gone by, or there is progress."""
+        left_s = self._held_until - time.monotonic()
+        return self._progress != self._told or left_s <= self._lease_s * (1 - 1 / _RENEWALS)
+
+    def renewed(self, told: Progress, *, held: bool) -> None:
+        """Take note that the lease was renewed and a progress told, or that the lease is lost."""
         if held:
+            self._told = told
             self._held_until = time.monotonic() + self._lease_s
         else:
             self._lost.set()
@@ -224,18 +232,20 @@ class Executor:
         while True:
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._stopped and not self._holds, self._lease_s / _RENEWALS
+                    lambda: self._stopped and not self._holds,
+                    min(_TELL_EVERY_S, self._lease_s / _RENEWALS),
                 )
-                holds = list(self._holds)
-                if self._stopped and not holds:
+                holds = [hold for hold in self._holds if hold.is_due]
+                if self._stopped and not self._holds:
                     return
             for hold in holds:
+                progress = hold.progress
                 try:
-                    held = self._jobs.renew(hold.job.id, self._owner, self._lease_s, hold.progress)
+                    held = self._jobs.renew(hold.job.id, self._owner, self._lease_s, progress)
                 except OutputError as error:
                     self._told("a lease can not be renewed", error)
                 else:
-                    hold.renewed(held=held)
+                    hold.renewed(progress, held=held)
 
     def _wait_for_more(self, wakes: int) -> None:
         """Wait until there may be a job that was not there when there had been so many wakes."""

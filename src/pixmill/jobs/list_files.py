@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, cast
 
 from pixmill.batch.durable import write_atomically
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pixmill.store.jobs import Job
 
 FOLDER = "lists"
+_WORK_FOLDER = re.compile(r"job-([0-9a-f]{32})")
 _PIECE_BYTES = 1 << 20
 Stage = Literal["run", "retry", "done"]
 
@@ -48,10 +51,25 @@ def clear(blobs: BlobStore, job: Job) -> None:
     """Delete all that a job has and made. Raises OutputError."""
     for name in (table_name(job), errors_name(job), job.spec["list"]):
         blobs.delete(name)
-    folder = _folder(blobs, job)
-    with _explained(folder):
-        if folder.exists():
-            shutil.rmtree(folder)
+    drop_work_folder(_folder(blobs, job))
+
+
+def work_folders(blobs: BlobStore, before: datetime) -> Iterator[tuple[str, Path]]:
+    """Give the folders of jobs that nothing was put into since a time, and the ids of the jobs."""
+    spool = blobs.spool
+    with _explained(spool):
+        for path in spool.glob("job-*"):
+            found = _WORK_FOLDER.fullmatch(path.name)
+            with suppress(FileNotFoundError):  # dropped meanwhile
+                if found and datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
+                    yield found[1], path
+
+
+def drop_work_folder(path: Path) -> None:
+    """Delete the folder of a job, if it is there. Raises OutputError."""
+    with _explained(path):
+        if path.exists():
+            shutil.rmtree(path)
 
 
 class WorkFiles:

@@ -1,15 +1,18 @@
-"""What jobs and the folder of results do not tell alike: results of no job, jobs without theirs.
+"""What jobs and the blob store do not tell alike: files of no job, and jobs without their results.
 
-A kill leaves the first, between the end of a job and the deletion of its result; the second takes a
-lost disk, or a catalog and a folder that were not restored together. Each is looked at by itself,
-so memory stays bounded, and others may go on meanwhile.
+A kill leaves the first, between the end of a job and the deletion of what it had and made, or
+between a list and its job; the second takes a lost disk, or a catalog and a folder that were not
+restored together. Others may go on meanwhile; of the jobs only the names of lists are held.
 """
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pixmill.jobs.list_files import FOLDER as LISTS
+from pixmill.jobs.list_files import drop_work_folder, work_folders
 from pixmill.jobs.results import FOLDER
 from pixmill.store.jobs import FINISHED
 
@@ -24,36 +27,65 @@ _WORD = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}"
 _RESULT = re.compile(
     rf"{FOLDER}/[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/{_WORD}/{_WORD}-([0-9a-f]{{32}})(?:-errors)?\.[a-z0-9]{{1,10}}"
 )
+_LIST = re.compile(rf"{LISTS}/[0-9a-f]{{64}}-[0-9a-f]{{32}}\.[a-z]+")
+_NEEDS_NO_FILES = frozenset({"canceled", "expired"})
 _AT_ONCE = 100
 
+Kind = Literal[
+    "result without job", "job without result", "list without job", "work folder without job"
+]
 
-class LostResult(NamedTuple):
-    """One of them: the name of the blob, and the id of the job."""
 
-    kind: Literal["result without job", "job without result"]
+class Lost(NamedTuple):
+    """One of them: the name of the blob or the path of the folder, and the id of the job."""
+
+    kind: Kind
     name: str
-    job: str
+    job: str = ""
 
 
-def find_lost_results(jobs: Jobs, results: BlobStore, before: datetime) -> Iterator[LostResult]:
-    """Find results from before a time that are of no job, and jobs whose results are gone.
+def find_lost(jobs: Jobs, results: BlobStore, before: datetime) -> Iterator[Lost]:
+    """Find files from before a time that are of no job, and jobs whose results are gone.
 
     A query a file, and a look for a file a job. Raises OutputError.
     """
     for info in results.all(FOLDER):
         found = _RESULT.fullmatch(info.name)
         if found and info.written_at < before and not _is_of_a_job(jobs, found[1], info.name):
-            yield LostResult("result without job", info.name, found[1])
+            yield Lost("result without job", info.name, found[1])
     for job in _all(jobs):
         name = _result_of(job)
         if name and not _stands(results, name) and _is_of_a_job(jobs, job.id, name):
-            yield LostResult("job without result", name, job.id)
+            yield Lost("job without result", name, job.id)
+    needed = _needed_lists(jobs)
+    for info in results.all(LISTS):
+        if _LIST.fullmatch(info.name) and info.written_at < before and info.name not in needed:
+            yield Lost("list without job", info.name)
+    for id_, path in work_folders(results, before):
+        if not _needs_files(jobs.find(id_)):
+            yield Lost("work folder without job", str(path), id_)
 
 
-def drop_result(jobs: Jobs, results: BlobStore, lost: LostResult) -> None:
-    """Delete a result that is of no job, unless it has become one's meanwhile."""
-    if not _is_of_a_job(jobs, lost.job, lost.name):
-        results.delete(lost.name)
+def drop(jobs: Jobs, results: BlobStore, lost: Lost) -> None:
+    """Delete what is of no job, unless it has become one's meanwhile. Raises OutputError."""
+    match lost.kind:
+        case "result without job":
+            if not _is_of_a_job(jobs, lost.job, lost.name):
+                results.delete(lost.name)
+        case "list without job":
+            results.delete(lost.name)
+        case "work folder without job":
+            if not _needs_files(jobs.find(lost.job)):
+                drop_work_folder(Path(lost.name))
+
+
+def _needed_lists(jobs: Jobs) -> set[str]:
+    """Name the lists of all jobs that read theirs, or may be asked to read it again."""
+    return {job.spec["list"] for job in _all(jobs) if "list" in job.spec and _needs_files(job)}
+
+
+def _needs_files(job: Job | None) -> bool:
+    return job is not None and job.state not in _NEEDS_NO_FILES
 
 
 def _is_of_a_job(jobs: Jobs, id_: str, name: str) -> bool:

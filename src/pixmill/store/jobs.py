@@ -165,7 +165,8 @@ class Jobs(Protocol):
     def move(self, id_: str, event: Event, key_id: int | None = None) -> Job | None:
         """Move a job on from outside (cancel, retry, redrive, expire).
 
-        None where there is none such, or its state knows no such event.
+        None where there is none such, or its state knows no such event. TooManyJobs where one is to
+        be done again of a key that has MAX_QUEUED waiting and running.
         """
 
     def finished_before(self, moment: datetime, limit: int) -> list[Job]:
@@ -200,6 +201,11 @@ def target_of(event: Event) -> State:
     """Return the state that an event leads to."""
     (target,) = {state for (_, known), state in TRANSITIONS.items() if known == event}
     return target
+
+
+def may_retry(job: Job) -> bool:
+    """Whether something of a job failed, which a retry does again."""
+    return job.state == "failed" or (job.state == "succeeded" and job.progress.failed > 0)
 
 
 def is_job_id(text: str) -> bool:

@@ -29,6 +29,7 @@ from pixmill.web.bodies import MULTIPART_BYTES, BodyLimits
 from pixmill.web.depot import Depot
 from pixmill.web.engine import Engine
 from pixmill.web.errors import ApiError, error_response, no_room, overloaded
+from pixmill.web.following import Following
 from pixmill.web.gate import Gate
 from pixmill.web.heads import HeadAsGet
 from pixmill.web.list_requests import Incoming
@@ -130,6 +131,7 @@ def create_app(
                 depot=depot,
                 engine=engine,
                 expiry=expiry,
+                following=Following(catalog.jobs, ask_catalog),
                 incoming=Incoming(results.spool, settings.max_list),
                 metrics=metrics,
                 pages=Pages(),

@@ -16,26 +16,37 @@ from pixmill.web.errors import invalid_request
 from pixmill.web.multipart import LINES_FIELD
 from pixmill.web.services import check_scope
 from pixmill.web.submission import read_chain
+from pixmill.web.webhooks import webhook_asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request
 
+    from pixmill.fetch.poster import Poster
     from pixmill.imaging.operations import Chain
     from pixmill.web.uploads import Upload
 
-_WISH = ("url", "source", "reference")
+_WISH = ("url", "source", "reference", "webhook")
 _WORD = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
 class Accompaniment:
     """What is said of an image: in the query first, else in what it comes with."""
 
-    def __init__(self, request: Request, source: str | None, reference: str | None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        poster: Poster,
+        source: str | None,
+        reference: str | None,
+        webhook: str | None,
+    ) -> None:
         self._request = request
+        self._poster = poster
         self._source, self._reference = source, reference
         self.who = sender(source, reference, "")
+        self.webhook = webhook_asked(poster, webhook)
         self.chain: Chain = ()
 
     def order(self, lines: str | list[str]) -> None:
@@ -70,7 +81,8 @@ class Accompaniment:
         return url, self.sent(wish, without_password(url))
 
     def sent(self, told: Mapping[str, str], otherwise: str) -> Sender:
-        """Read who sends it. Raises ApiError 400."""
+        """Read who sends it, and who is told of the job's end. Raises ApiError 400."""
+        self.webhook = self.webhook or webhook_asked(self._poster, told.get("webhook"))
         source = self._source or told.get("source")
         reference = self._reference or told.get("reference")
         self.who = sender(source, reference, "")

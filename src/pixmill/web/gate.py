@@ -35,7 +35,16 @@ _OPEN_FOLDER = "/static/"  # what the sign-in page is drawn with
 _RETRY_AFTER_S = 10
 _LONGEST_NEXT = 1000  # the sign-in page takes a little more
 # Where programs ask: they are told 401, whatever they accept; a browser then asks for a name.
-_API = ("/colours/", "/colors/", "/image/", "/images", "/palettes", "/metrics", "/openapi.json")
+_API = (
+    "/colours/",
+    "/colors/",
+    "/image/",
+    "/images",
+    "/render",
+    "/palettes",
+    "/metrics",
+    "/openapi.json",
+)
 _PUBLIC_PATH, _PUBLIC_FOLDER = "/monitoring", "/image/"  # where `public_read` is set
 _PROBES = frozenset({"/healthz", "/readyz"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

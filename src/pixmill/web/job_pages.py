@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pixmill.store.jobs import FINISHED
-from pixmill.web.job_views import job_as_json, may_retry
+from pixmill.store.jobs import FINISHED, may_retry
+from pixmill.web.job_views import job_as_json
 
 if TYPE_CHECKING:
     from pixmill.store.jobs import Job

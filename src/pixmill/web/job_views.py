@@ -1,4 +1,4 @@
-"""How jobs are told in JSON, alike in answers, events and webhooks, and which can be done again."""
+"""How jobs are told in JSON, alike in answers, events and webhooks."""
 
 from __future__ import annotations
 
@@ -47,11 +47,6 @@ def job_as_json(job: Job) -> dict[str, Any]:
         told["md5"], told["operations"] = spec.get("md5"), spec.get("operations", "").split("\n")
         told["links"]["image"] = f"/images/{spec['md5']}" if "md5" in spec else None
     return told
-
-
-def may_retry(job: Job) -> bool:
-    """Tell whether something of a job failed that can be done again."""
-    return job.state == "failed" or (job.state == "succeeded" and job.progress.failed > 0)
 
 
 def _webhook(webhook: Webhook) -> dict[str, Any]:

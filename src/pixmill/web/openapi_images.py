@@ -84,6 +84,7 @@ IDEMPOTENCY = {
     "description": "the same request with it again is the same job",
     "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
 }
+WEBHOOK = {"type": "string", "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://.*)?$", "maxLength": 2048}
 IMAGE_TO_KEEP: dict[str, Any] = {
     "parameters": [IDEMPOTENCY],
     "requestBody": {
@@ -91,7 +92,11 @@ IMAGE_TO_KEEP: dict[str, Any] = {
         "content": {
             "multipart/form-data": {
                 "schema": _object(
-                    {"image": _BYTES}, source=WORD, reference=WORD, operations=_OPERATIONS
+                    {"image": _BYTES},
+                    source=WORD,
+                    reference=WORD,
+                    operations=_OPERATIONS,
+                    webhook=WEBHOOK,
                 )
             },
             "application/octet-stream": {"schema": _BYTES},
@@ -101,6 +106,7 @@ IMAGE_TO_KEEP: dict[str, Any] = {
                     source=WORD,
                     reference=WORD,
                     operations=_OPERATIONS,
+                    webhook=WEBHOOK,
                 )
             },
         },

@@ -10,7 +10,7 @@ from pixmill.jobs.list_orders import KINDS, MEDIA_TYPES
 from pixmill.record import Summarizer
 from pixmill.store.jobs import STATES, WEBHOOK_STATES
 from pixmill.web.list_requests import ENDINGS
-from pixmill.web.openapi_images import IDEMPOTENCY, WORD
+from pixmill.web.openapi_images import IDEMPOTENCY, WEBHOOK, WORD
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
@@ -18,7 +18,6 @@ _OR_NOTHING = {"type": ["string", "null"]}
 _MOMENT = {"type": "string", "format": "date-time"}
 _MOMENT_OR_NOTHING = {"type": ["string", "null"], "format": "date-time"}
 # Empty is as if not given.
-WEBHOOK = {"type": "string", "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://.*)?$", "maxLength": 2048}
 
 
 def _object(required: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pixmill.web.auth import Caller, Credentials
     from pixmill.web.depot import Depot
     from pixmill.web.engine import Engine
+    from pixmill.web.following import Following
     from pixmill.web.list_requests import Incoming
     from pixmill.web.metrics import Metrics
     from pixmill.web.pages import Pages
@@ -44,6 +45,7 @@ class Services:
     depot: Depot
     engine: Engine
     expiry: Expiry
+    following: Following
     incoming: Incoming
     metrics: Metrics
     pages: Pages

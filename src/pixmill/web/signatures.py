@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING
 
-from pixmill.signing import good_for_s, is_signed
+from pixmill.signing import good_for_s, is_signed, opens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 SIGNED_FOR_S = "signed_for_s"  # in the scope's `state`: how long the URL of a request is good
 _BELIEVED_S = 5.0
 _YEAR_S = 365 * 86_400  # as long as caches are ever told (RFC 9111, section 5.3)
-_PATHS = re.compile(r"/image/[^/]+|/images/[^/]+/(?:original|render)|/render")
 
 
 class Signatures:
@@ -41,9 +39,7 @@ class Signatures:
     def are_claimed(self, scope: Scope) -> bool:
         """Whether a request is one that may come by a signed URL, and claims to."""
         return (
-            scope["method"] in {"GET", "HEAD"}
-            and _PATHS.fullmatch(scope["path"]) is not None
-            and is_signed(_query(scope))
+            scope["method"] in {"GET", "HEAD"} and opens(scope["path"]) and is_signed(_query(scope))
         )
 
     async def good_for_s(self, scope: Scope) -> float:

@@ -60,6 +60,12 @@ def _refused(error: UsageError) -> ApiError:
     return invalid_request(f"{str(error)[:1].upper()}{str(error)[1:]}")
 
 
+def too_many(error: TooManyJobs) -> ApiError:
+    """Refuse a key one more job that waits."""
+    headers = {"Retry-After": str(_RETRY_AFTER_S)}
+    return ApiError(429, "too_many_requests", f"Of this key {error}", headers=headers)
+
+
 async def add_job(parts: Services, new: NewJob) -> tuple[Job, bool]:
     """Keep a job, or find the one that the same request made; whether it is new.
 
@@ -72,9 +78,7 @@ async def add_job(parts: Services, new: NewJob) -> tuple[Job, bool]:
         sentence = "This Idempotency-Key stands for another request"
         raise ApiError(409, "conflict", sentence) from error
     except TooManyJobs as error:
-        headers = {"Retry-After": str(_RETRY_AFTER_S)}
-        sentence = f"Of this key {error}"
-        raise ApiError(429, "too_many_requests", sentence, headers=headers) from error
+        raise too_many(error) from error
     except UsageError as error:
         raise _refused(error) from error
     parts.wake_jobs()

@@ -6,7 +6,14 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from pixmill.imaging.operations import ChainError, Step, canonical, output_format, parse_words
+from pixmill.imaging.operations import (
+    ChainError,
+    Step,
+    canonical,
+    may_have_alpha,
+    output_format,
+    parse_words,
+)
 from pixmill.imaging.operations.registry import FORMATS, USUAL
 from pixmill.web.errors import ApiError
 
@@ -23,6 +30,7 @@ _BY_ACCEPT = "avif", "webp"  # the best first; what is understood by all stands 
 _LOSSLESS = frozenset({"png", "gif", "ico"})  # of drawings, which JPEG would smear
 _CONVERT = "convert"
 _QUALITY = re.compile(r"[1-9][0-9]?|100")
+_WEIGHT = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 _KEPT_WISHES = 1024
 
 
@@ -44,7 +52,7 @@ class Wish(NamedTuple):
             return self.chain
         if self.auto == SAME:
             return (*self.chain, Step(_CONVERT, (output_format(header, self.chain), self.quality)))
-        is_plain = not header.alpha and header.format not in _LOSSLESS
+        is_plain = header.format not in _LOSSLESS and not may_have_alpha(header, self.chain)
         format_ = self.auto or ("jpeg" if is_plain else "png")
         return (*self.chain, Step(_CONVERT, (format_, self.quality)))
 
@@ -78,9 +86,15 @@ def _read(ops: Sequence[str], format_: str, quality: str, auto: str | None) -> W
 
 
 def _best_of(accept: str) -> str:
-    """Choose by the Accept header: what it names outright, since `*/*` is what all say."""
-    named = {}
+    """Choose by the Accept header: what it names outright, since `*/*` is what all say.
+
+    The one it likes best by weights (RFC 9110, section 12.4.2), the first of ours among equals.
+    """
+    weights = {}
     for part in accept.lower().split(","):
         kind, *parameters = (word.strip() for word in part.split(";"))
-        named[kind] = not any(re.fullmatch(r"q=0(\.0*)?", word) for word in parameters)
-    return next((name for name in _BY_ACCEPT if named.get(f"image/{name}")), "")
+        told = [match[1] for word in parameters if (match := _WEIGHT.fullmatch(word))]
+        weights[kind] = float(told[0]) if told else 1.0
+    liked = {name: weights.get(f"image/{name}", 0.0) for name in _BY_ACCEPT}
+    best = max(_BY_ACCEPT, key=liked.__getitem__)
+    return best if liked[best] else ""

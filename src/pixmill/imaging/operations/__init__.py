@@ -4,7 +4,7 @@ Importing this is cheap: no library for pictures is loaded before one is rendere
 `pixmill.imaging.rendering`.
 """
 
-from pixmill.imaging.operations.forecast import output_format, output_quality
+from pixmill.imaging.operations.forecast import may_have_alpha, output_format, output_quality
 from pixmill.imaging.operations.memory import memory_bytes
 from pixmill.imaging.operations.presets import PRESETS
 from pixmill.imaging.operations.registry import OPERATIONS, Operation
@@ -25,6 +25,7 @@ __all__ = [
     "Operation",
     "Step",
     "canonical",
+    "may_have_alpha",
     "memory_bytes",
     "output_format",
     "output_quality",

@@ -1,4 +1,4 @@
-"""What a chain will make of an image, told beforehand: format, quality and sizes, under limits."""
+"""What a chain will make of an image, told beforehand: format, quality, alpha and sizes."""
 
 from __future__ import annotations
 
@@ -31,6 +31,14 @@ def output_quality(chain: Chain, format: str) -> int:  # noqa: A002
     """Tell the quality of the result, 1 to 100; 0 for formats that lose nothing."""
     asked = [step.arguments[1] for step in chain if step.name == CONVERT]
     return (int(asked[-1]) if asked else 0) or QUALITIES.get(format, 0)
+
+
+def may_have_alpha(header: Header, chain: Chain) -> bool:
+    """Tell whether pixels of the result may be transparent, in a format that can say so."""
+    alpha = header.alpha
+    for step in chain:
+        alpha = OPERATIONS[step.name].alpha(alpha, *step.arguments)
+    return alpha
 
 
 def check_step(step: Step, number: int, size: Size, limits: Limits) -> None:

@@ -45,7 +45,8 @@ class Operation:
     RGB of 8 bits, with alpha or not) and the arguments, one for each parameter, and gives such an
     image. `sizes` takes the size before and the arguments, and gives every size that is made, that
     of the result last; that of `trim` is one it does not pass. `objection` takes the arguments and
-    gives what is wrong with them together, or nothing. `held_bytes` is the memory a pixel that it
+    gives what is wrong with them together, or nothing. `alpha` takes whether there was alpha, and
+    the arguments, and gives whether there may be then. `held_bytes` is the memory a pixel that it
     takes at once, beyond rows that go by.
     """
 
@@ -56,6 +57,7 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     sizes: Callable[..., tuple[Size, ...]] = geometry.same
     objection: Callable[..., str] = lambda *_: ""
+    alpha: Callable[..., bool] = lambda before, *_: before
     held_bytes: int = 0
 
     @property
@@ -146,7 +148,8 @@ _ALL = (
     Operation(
         "rotate", "Rotate clockwise, exactly by multiples of 90; else into a box that holds all.",
         "rotate 90", placing.rotate,
-        (Number("degrees", "clockwise", least=-360, most=360),), geometry.rotated, held_bytes=8,
+        (Number("degrees", "clockwise", least=-360, most=360),), geometry.rotated,
+        alpha=lambda before, degrees: before or degrees % 90 != 0, held_bytes=8,
     ),
     Operation("flip", "Turn upside down.", "flip", placing.flip),
     Operation("flop", "Mirror left to right.", "flop", placing.flop),
@@ -196,6 +199,9 @@ _ALL = (
             ),
         ),
         geometry.padded,
+        alpha=lambda before, _width, _height, color, _gravity: (
+            before or color == placing.TRANSPARENT
+        ),
     ),
     Operation(
         "trim", "Cut off a border of the color of the top left pixel.", "trim 20", placing.trim,
@@ -205,7 +211,7 @@ _ALL = (
     ),
     Operation(
         "flatten", "Lay a picture with transparency on a color.", "flatten #FFFFFF",
-        coloring.flatten, (Color("color", "of the ground"),),
+        coloring.flatten, (Color("color", "of the ground"),), alpha=lambda *_: False,
     ),
     Operation(
         "convert", "Write the result in this format, wherever it stands; the last one counts.",

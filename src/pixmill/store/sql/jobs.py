@@ -210,6 +210,11 @@ class SqlJobs:
                 values |= WAITING
             with self._database.writing() as connection:
                 this = _this(id_, key_id) & jobs.c.state.in_(sources_of(event))
+                if event == "retry":
+                    row = _row(connection, this)
+                    if row is None:
+                        return None
+                    _check_room(connection, row.key_id)
                 if not connection.execute(update(jobs).where(this).values(values)).rowcount:
                     return None
                 return job_of(_row(connection, jobs.c.id == id_))

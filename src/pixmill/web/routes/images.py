@@ -38,6 +38,7 @@ _ENDINGS = {**_SHOWN, "tiff": "tif", "bmp": "bmp", "ico": "ico"}
 _TYPES = {"ico": "image/x-icon"}
 Md5 = Annotated[str, Path(description="MD5 of the file, 32 hex digits")]
 Word = Annotated[str | None, Query(description="letters, digits, dots, dashes and _, at most 100")]
+Webhook = Annotated[str | None, Query(description="URL that the end of the job is told to")]
 Operations = Annotated[list[str] | None, Query(description="an operation each, to carry out")]
 
 
@@ -52,19 +53,20 @@ Operations = Annotated[list[str] | None, Query(description="an operation each, t
     },
     openapi_extra=IMAGE_TO_KEEP,
 )
-async def keep(
+async def keep(  # noqa: PLR0913, PLR0917  FastAPI reads the request's parameters from these
     request: Request,
     parts: Parts,
     source: Word = None,
     reference: Word = None,
     operations: Operations = None,
+    webhook: Webhook = None,
 ) -> JSONResponse:
     """Take an image into the archive: an upload, raw or in a form, or the image at a URL.
 
     201 where it is new, 200 where the archive has it. `source` and `reference` say who sends it,
     and their own word for it. With `operations` these are carried out on it, as a job.
     """
-    said = Accompaniment(request, source, reference)
+    said = Accompaniment(request, parts.poster, source, reference, webhook)
     word_of(request)  # before the image is kept
     said.order("\n".join(operations or ()))
     if media_type_of(request) == "application/json":
@@ -76,7 +78,8 @@ async def keep(
     stored = await find_image(parts.depot, taken.md5)
     told = {**image_as_json(stored), "arrival": "success" if taken.is_new else "duplicate"}
     if said.chain:
-        job, _ = await add_job(parts, chain_job(request, taken.md5, said.chain, said.who))
+        new = chain_job(request, taken.md5, said.chain, said.who, said.webhook)
+        job, _ = await add_job(parts, new)
         told["job"] = job_as_json(job)
     headers = {"Location": f"/images/{taken.md5}"}
     return JSONResponse(told, 201 if taken.is_new else 200, headers)

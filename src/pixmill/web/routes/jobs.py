@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from typing import TYPE_CHECKING, Annotated
@@ -10,32 +9,31 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from pixmill.store.jobs import FINISHED
+from pixmill.store.jobs import FINISHED, TooManyJobs, may_retry
 from pixmill.web.arrival import media_type_of, sender
 from pixmill.web.errors import ApiError, invalid_request
 from pixmill.web.files import Facts, file_answer, not_modified
 from pixmill.web.job_pages import shown, way_to_follow
-from pixmill.web.job_views import job_as_json, may_retry
+from pixmill.web.job_views import job_as_json
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_jobs import CHAIN_TO_DO, EVENTS, JOB, JOBS, RESULT
 from pixmill.web.pages import by_accept, wants_page
 from pixmill.web.routes.images import find_image, small_body
 from pixmill.web.server import is_ending
 from pixmill.web.services import Parts, key_id_of, needs, visitor_of
-from pixmill.web.submission import add_job, chain_job, read_chain
+from pixmill.web.submission import add_job, chain_job, read_chain, too_many
 from pixmill.web.webhooks import webhook_asked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from pixmill.imaging.operations import Chain
     from pixmill.store.jobs import Event, Job, Result
     from pixmill.web.services import Services
 
 router = APIRouter(tags=["jobs"])
 _JOBS = [Depends(needs("jobs"))]
+# Whoever has the result sees the image: one that may see the archive, or one that sends images.
+_OPERATE = [*_JOBS, Depends(needs("read", "write"))]
 _DEFAULT_PAGE, _MOST_JOBS = 50, 200
-_LOOK_EVERY_S, _SIGN_OF_LIFE_S = 0.5, 15.0
 _PLACE = re.compile(r"[0-9]{1,15}")
 _WISH = ("source", "reference", "webhook")
 Id = Annotated[str, Path(description="id of the job, 32 hex digits")]
@@ -50,7 +48,7 @@ Webhook = Annotated[
 @router.post(
     "/images/{md5}/operations",
     summary="Have operations carried out",
-    dependencies=_JOBS,
+    dependencies=_OPERATE,
     status_code=202,
     responses={
         **answers(JOB, 400, 401, 403, 404, 409, 413, 415, 429, 503, status=202),
@@ -186,7 +184,10 @@ async def end(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
 async def retry(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
     """Have a job done again that has failed, or the URLs of a list that did; 409 without any."""
     job = await find_job(request, parts, job_id)
-    moved = await _moved(request, parts, job_id, "retry") if may_retry(job) else None
+    try:
+        moved = await _moved(request, parts, job_id, "retry") if may_retry(job) else None
+    except TooManyJobs as error:
+        raise too_many(error) from error
     if moved is None:
         raise ApiError(409, "conflict", f"The job is {job.state}; only what failed is done again")
     parts.wake_jobs()
@@ -207,29 +208,8 @@ async def events(request: Request, parts: Parts, job_id: Id) -> Response:
     """Tell each change of a job as it comes, until its end, as server-sent events named `job`."""
     job = await find_job(request, parts, job_id)
     headers = {"Cache-Control": "no-store"}
-    return StreamingResponse(
-        _changes(request, parts, job), media_type="text/event-stream", headers=headers
-    )
-
-
-async def _changes(request: Request, parts: Services, job: Job) -> AsyncIterator[bytes]:
-    loop, told = asyncio.get_running_loop(), 0
-    heard_at = loop.time()
-    while True:
-        if job.revision != told:
-            told, heard_at = job.revision, loop.time()
-            document = json.dumps(job_as_json(job))
-            yield f"id: {told}\nevent: job\ndata: {document}\n\n".encode()
-        elif loop.time() - heard_at > _SIGN_OF_LIFE_S:
-            heard_at = loop.time()
-            yield b": still here\n\n"
-        if job.state in FINISHED or is_ending(request):
-            return  # who follows asks again, or another service
-        await asyncio.sleep(_LOOK_EVERY_S)
-        found = await parts.ask_catalog(parts.catalog.jobs.find, job.id, key_id_of(request))
-        if found is None:
-            return
-        job = found
+    changes = parts.following.changes(job, key_id_of(request), lambda: is_ending(request))
+    return StreamingResponse(changes, media_type="text/event-stream", headers=headers)
 
 
 @router.head("/jobs/{job_id}/result", dependencies=_JOBS, include_in_schema=False)

@@ -139,10 +139,15 @@ def _with_list(new: NewJob, sha256: str, ending: str) -> NewJob:
 
 
 async def _kept(parts: Services, new: NewJob) -> tuple[Job, bool]:
-    """Keep the job, and its list no longer than the job needs it."""
+    """Keep the job, and its list no longer than the job needs it.
+
+    Where it is not known whether the job is kept, its list stays, for `pixmill doctor` to judge.
+    """
     try:
         job, is_new = await add_job(parts, new)
-    except ApiError:
+    except ApiError as error:
+        if error.status == 503:
+            raise
         await parts.depot.ask(parts.results.delete, new.spec["list"])
         raise
     if job.state in {"canceled", "expired"}:

@@ -73,7 +73,7 @@ async def of_url(request: Request) -> Response:
 
 
 def _wish(request: Request) -> Wish:
-    return wish_of(request.query_params, request.headers.get("accept", ""))
+    return wish_of(request.query_params, ",".join(request.headers.getlist("accept")))
 
 
 def _has(request: Request) -> Callable[[str], bool]:
