@@ -95,7 +95,7 @@ class Command:
         _ensure_server(context)
         self._process = context.Process(
             target=_be_command,
-            args=(list(arguments), str(cwd), dict(env), _Streams(theirs), _data_file()),
+            args=(list(arguments), str(cwd), dict(env), _Streams(theirs), _data_file(arguments)),
         )
         try:
             self._process.start()
@@ -156,9 +156,12 @@ class Command:
         return said[self.stdout], said[self.stderr]
 
 
-def _data_file() -> str:
-    """Where this process's coverage is kept, empty where it is not measured."""
-    measuring = coverage.Coverage.current()
+def _data_file(arguments: Sequence[str]) -> str:
+    """Where this process's coverage is kept, empty where it is not measured.
+
+    That of a service is not, since tests end it by SIGKILL, which keeps nothing.
+    """
+    measuring = None if arguments[:1] == ["serve"] else coverage.Coverage.current()
     return str(_CONFIG.parent / measuring.config.data_file) if measuring else ""
 
 
@@ -258,6 +261,8 @@ def _measured(data_file: str) -> Iterator[None]:
         yield
         return
     measure = coverage.Coverage(data_file, data_suffix=True, config_file=str(_CONFIG))
+    # That modules are loaded already is known: the tests measure what loading them runs.
+    measure.set_option("run:disable_warnings", ["module-not-measured", "no-data-collected"])
     measure.start()
     try:
         yield

@@ -154,7 +154,7 @@ def test_lists_and_work_folders_of_no_job_go_and_the_others_stay(jobs, results):
         [
             ("list without job", gone[0]),
             ("list without job", stray),
-            ("work folder without job", str(gone[1])),
+            ("folder without job", str(gone[1])),
         ]
     )
     assert found(jobs, results, datetime.now(UTC) - timedelta(minutes=1)) == []
@@ -165,5 +165,5 @@ def test_lists_and_work_folders_of_no_job_go_and_the_others_stay(jobs, results):
 
 def test_a_work_folder_that_has_become_a_jobs_meanwhile_stays(jobs, results):
     job, _, folder = add_list(jobs, results)
-    drop(jobs, results, Lost("work folder without job", str(folder), job.id))
+    drop(jobs, results, Lost("folder without job", str(folder), job.id))
     assert folder.exists()

@@ -45,7 +45,7 @@ def examine_store(
                 if as_json:
                     yield json_module.dumps({"kind": kind, **facts, "mended": mended})
                 else:
-                    yield f"{kind:<23}  {printable(facts['name'], 1000)}"
+                    yield f"{kind:<18}  {printable(facts['name'], 1000)}"
 
     write_lines(lines())
     if not as_json:

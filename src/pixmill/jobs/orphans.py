@@ -31,9 +31,7 @@ _LIST = re.compile(rf"{LISTS}/[0-9a-f]{{64}}-[0-9a-f]{{32}}\.[a-z]+")
 _NEEDS_NO_FILES = frozenset({"canceled", "expired"})
 _AT_ONCE = 100
 
-Kind = Literal[
-    "result without job", "job without result", "list without job", "work folder without job"
-]
+Kind = Literal["result without job", "job without result", "list without job", "folder without job"]
 
 
 class Lost(NamedTuple):
@@ -63,7 +61,7 @@ def find_lost(jobs: Jobs, results: BlobStore, before: datetime) -> Iterator[Lost
             yield Lost("list without job", info.name)
     for id_, path in work_folders(results, before):
         if not _needs_files(jobs.find(id_)):
-            yield Lost("work folder without job", str(path), id_)
+            yield Lost("folder without job", str(path), id_)
 
 
 def drop(jobs: Jobs, results: BlobStore, lost: Lost) -> None:
@@ -74,7 +72,7 @@ def drop(jobs: Jobs, results: BlobStore, lost: Lost) -> None:
                 results.delete(lost.name)
         case "list without job":
             results.delete(lost.name)
-        case "work folder without job":
+        case "folder without job":
             if not _needs_files(jobs.find(lost.job)):
                 drop_work_folder(Path(lost.name))
 
