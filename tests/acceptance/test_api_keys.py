@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi.routing import APIRoute
 
+from pixmill.errors import UsageError
 from pixmill.store import SCOPES, open_catalog
 from pixmill.web import routes as route_modules
 from pixmill.web.auth import BELIEVED_S
@@ -278,6 +279,39 @@ def test_operations_are_for_who_may_see_or_send_images(
     path = f"/images/{MD5}/operations"
     answer = nobody_asks.post(path, auth=(name, key), json={"operations": ["flip"]})
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "https://other.example.org"}, 403),
+        ({"Origin": "https://other.example.org"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "https://other.example.org", "X-CSRF-Token": "any"}, 404),
+        ({"Sec-Fetch-Site": "same-origin"}, 404),
+        ({"Sec-Fetch-Site": "none"}, 404),
+        ({}, 404),
+    ],
+)
+def test_a_page_of_another_site_can_not_use_the_key_that_a_browser_remembers(
+    headers: dict[str, str], status: int, folder: Path, nobody_asks: httpx.Client
+) -> None:
+    name = f"remembered{time.monotonic_ns()}"
+    auth = name, make_key(folder, name, "write")
+    answer = nobody_asks.delete("/palettes/nobodys", auth=auth, headers=headers)
+    assert answer.status_code == status
+    assert nobody_asks.post("/palettes", auth=auth, headers=headers).status_code in {403, 405}
+    own = {"Origin": str(nobody_asks.base_url).rstrip("/")}
+    assert nobody_asks.delete("/palettes/nobodys", auth=auth, headers=own).status_code == 404
+    assert nobody_asks.get("/healthz", auth=auth, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["pm_abcdefgh", "pm_", "pm_x"])
+def test_no_key_has_a_name_that_looks_like_a_prefix(name: str, folder: Path) -> None:
+    """It would be revoked in the place of the key that has that prefix."""
+    with pytest.raises(UsageError, match="does not begin with pm_"):
+        make_key(folder, name, "read")
 
 
 def test_a_revoked_key_ends_soon(folder: Path, nobody_asks: httpx.Client) -> None:

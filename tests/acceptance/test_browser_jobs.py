@@ -29,7 +29,6 @@ MD5 = hashlib.md5(PHOTO, usedforsecurity=False).hexdigest()
 
 @pytest.fixture(scope="module")
 def place(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    # A job tells how far it is as often as its lease is renewed.
     env = {"PIXMILL_JOB_LEASE": "1", "PIXMILL_WORKERS": "1", "PIXMILL_JOBS": "1"}
     with site(browser, tmp_path_factory.mktemp("site"), env) as started:
         yield started
@@ -144,6 +143,47 @@ def test_the_list_renews_itself_and_leads_to_older_jobs(place: Site, client: Cli
             expect(rows.get_by_role("link", name="Errors")).to_have_count(1)
             page.get_by_role("link", name="Colors of a list", exact=True).click()
             expect(page).to_have_url(f"{place.service.url}{older['links']['self']}")
+
+
+def test_who_reads_is_not_thrown_to_the_top_when_the_page_renews_itself(
+    place: Site, client: Client
+) -> None:
+    for number in range(15):
+        followed(client, submit(client, a_list(place, 1, 0), kind="colors", reference=f"{number}"))
+    with held(place, "/read.png", SALMON) as release, place.page(None) as page:
+        urls = [*a_list(place), place.origin.url("/read.png")]
+        job = submit(client, urls, kind="colors")
+        page.goto("/jobs")
+        last = page.locator(".jobs > li").nth(14).get_by_role("link").first
+        last.focus()
+        place_before = page.evaluate("scrollY")
+        assert place_before > 0
+        page.evaluate("window.before = document.getElementById('live')")
+        page.wait_for_function("window.before !== document.getElementById('live')")
+        expect(last).to_be_focused()
+        assert page.evaluate("scrollY") == place_before
+        page.goto(job["links"]["self"])
+        page.evaluate("getSelection().selectAllChildren(document.getElementById('asked'))")
+        release.set()
+        page.wait_for_timeout(4000)
+        assert page.evaluate("getSelection().toString()") == "What was asked"
+        page.evaluate("getSelection().removeAllRanges()")
+        expect(page.locator(".state")).to_have_text("succeeded")
+
+
+def test_two_jobs_are_canceled_at_once(place: Site, client: Client) -> None:
+    with held(place, "/both.png", SALMON), place.page(None) as page:
+        jobs = [submit(client, [place.origin.url("/both.png")], kind="colors") for _ in range(2)]
+        page.goto("/jobs")
+        late = []
+        page.route(f"**{jobs[0]['links']['self']}", late.append)
+        for job in jobs:
+            page.locator(f"#cancel-{job['id']}").click()
+            answered(page, "Cancel the job")
+        expect(page.locator(f"#cancel-{jobs[1]['id']}")).to_have_count(0)
+        assert client.get(jobs[1]["links"]["self"]).json()["state"] == "canceled"
+        late[0].continue_()
+        expect(page.locator(f"#cancel-{jobs[0]['id']}")).to_have_count(0)
 
 
 def test_a_job_is_canceled_after_a_question(place: Site, client: Client) -> None:

@@ -54,6 +54,10 @@ class Bench:
             hold.check()
         return DONE
 
+    def half(self, hold):
+        hold.advance(Progress(1, 0, 2))
+        return self.wait(hold)
+
     def hang(self, hold):
         assert self.may_end.wait(30)
         return DONE
@@ -109,6 +113,14 @@ def until(condition):
 
 def state(jobs, job):
     return jobs.find(job.id).state
+
+
+def test_progress_is_told_long_before_the_lease_is_to_be_renewed(jobs, bench):
+    with working(jobs, bench, lease_s=1000) as executor:
+        job = add(jobs, "half", executor)
+        until(lambda: jobs.find(job.id).progress == Progress(1, 0, 2))
+        bench.may_end.set()
+        until(lambda: state(jobs, job) == "succeeded")
 
 
 def test_a_job_that_waits_and_one_that_comes_are_done(jobs, bench):

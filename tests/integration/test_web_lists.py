@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixmill.batch.job import checkpoint_path
+from pixmill.errors import NotKept
 from pixmill.jobs.executor import Hold
+from pixmill.jobs.list_files import WorkFiles
 from pixmill.jobs.lists import ListRunner
 from pixmill.settings import load_settings
 from pixmill.store import open_archive
@@ -80,6 +83,9 @@ async def test_a_job_that_was_done_when_its_process_died_tells_all_that_was_done
             runner = ListRunner(settings, app.catalog, archive, parts.results, shared)
             hold = Hold(job, 30.0)
             outcome = await asyncio.to_thread(runner.run, job, hold)
+            checkpoint_path(WorkFiles(parts.results, job).table).unlink()
+            with pytest.raises(NotKept, match="not there any more; submit the list again"):
+                await asyncio.to_thread(runner.run, job, Hold(job, 30.0))
     assert hold.progress == Progress(LINES, 6, LINES)
     assert outcome.result.name == told["result"]["path"]
 

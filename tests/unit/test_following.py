@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
-
-import pytest
 
 from pixmill.store.jobs import Job, Outcome, Progress
 from pixmill.web import following
@@ -23,36 +22,48 @@ class Jobs:
         return JOB
 
 
+async def yes():
+    return True
+
+
 async def ask(function, *arguments):
     return function(*arguments)
 
 
-@pytest.fixture
-def pauses(monkeypatch):
-    """The pauses that were made, each of no time."""
-    made, sleep = [], asyncio.sleep
+async def test_all_who_follow_share_the_looks_at_the_catalog(monkeypatch):
+    looks, ends, jobs = [], False, Jobs()
+    monkeypatch.setattr(jobs, "find", lambda *_: looks.append(1) or JOB)
+    following_, pauses = Following(jobs, ask), []
+    sleep = asyncio.sleep
 
     async def pause(seconds):
-        made.append(seconds)
-        await sleep(0)
+        pauses.append(seconds)
+        await sleep(0.001)
 
     monkeypatch.setattr(following.asyncio, "sleep", pause)
-    return made
-
-
-async def test_all_who_follow_share_the_looks_at_the_catalog(pauses):
-    jobs, ends = Following(Jobs(), ask), False
-    streams = [jobs.changes(JOB, 1, lambda: ends) for _ in range(100)]
+    streams = [following_.changes(JOB, 1, lambda: ends, yes) for _ in range(100)]
     for stream in streams:
         await anext(stream)
-    looks = [asyncio.ensure_future(anext(stream, None)) for stream in streams]
-    while len(pauses) < 500:
-        await asyncio.get_running_loop().run_in_executor(None, lambda: None)
-    assert set(pauses) == {2.0}
+    waiting = [asyncio.ensure_future(anext(stream, None)) for stream in streams]
+    while len(pauses) < 1000:
+        await sleep(0.001)
+    assert set(pauses) == {0.5}  # so that the service's end is seen in time
+    assert len(looks) < 10  # due after two seconds, which have not gone by
     ends = True
-    assert await asyncio.gather(*looks) == [None] * 100
-    pauses.clear()
-    alone = jobs.changes(JOB, 1, lambda: len(pauses) > 3)
-    (event,) = [piece async for piece in alone]
-    assert event.startswith(b"id: 1\nevent: job\ndata: {")
-    assert set(pauses) == {0.5}
+    assert await asyncio.gather(*waiting) == [None] * 100
+
+
+async def test_who_may_follow_no_longer_is_told_nothing_more():
+    may = True
+
+    async def may_follow():
+        return may
+
+    class Moving:
+        def find(self, id_, key_id):
+            return replace(JOB, revision=2, state="running")
+
+    stream = Following(Moving(), ask).changes(JOB, 1, lambda: False, may_follow)
+    assert (await anext(stream)).startswith(b"id: 1\nevent: job\ndata: {")
+    may = False
+    assert await anext(stream, None) is None

@@ -163,7 +163,9 @@ def test_lists_and_work_folders_of_no_job_go_and_the_others_stay(jobs, results):
     assert {path.name for path in results.spool.iterdir()} == {kept[1].name, "job-mine"}
 
 
-def test_a_work_folder_that_has_become_a_jobs_meanwhile_stays(jobs, results):
-    job, _, folder = add_list(jobs, results)
+def test_what_has_become_a_jobs_meanwhile_stays(jobs, results):
+    job, name, folder = add_list(jobs, results)
     drop(jobs, results, Lost("folder without job", str(folder), job.id))
+    drop(jobs, results, Lost("list without job", name))
     assert folder.exists()
+    assert [info.name for info in results.all("lists")] == [name]

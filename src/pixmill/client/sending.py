@@ -173,7 +173,7 @@ class Sending:
         except ServiceFailure as error:
             if error.code != "conflict":
                 raise
-            return job
+        return _as_job(await self._service.document("GET", f"/jobs/{job['id']}"))
 
     async def _order(self, digests: _Digests, before: list[str]) -> Mapping[str, Any]:
         """Order the job that comes after those of the same identity whose results are gone."""

@@ -17,7 +17,7 @@ from pixmill.batch.retry import retry_job
 from pixmill.batch.source import open_source
 from pixmill.color.palette import Palette
 from pixmill.color.palette_files import read_palette
-from pixmill.errors import OutputError, OutputLocked, RunError
+from pixmill.errors import NotKept, OutputError, OutputLocked, RunError
 from pixmill.ingest.arrivals import Arrivals, Sender
 from pixmill.ingest.keeper import ArchiveKeeper
 from pixmill.jobs.executor import Interrupted
@@ -179,9 +179,9 @@ def _read(table: Path) -> int:
 
 
 def _final(table: Path) -> Progress:
-    """Tell what stands in a finished table. Raises RunError where that can not be known."""
+    """Tell what stands in a finished table. Raises NotKept where that can not be known."""
     checkpoint = Checkpoint.load(checkpoint_path(table))
     if checkpoint is None:
-        raise OutputError(f"{checkpoint_path(table)} is not there any more; submit the list again")
+        raise NotKept("the files of the job are not there any more; submit the list again")
     failed = sum(checkpoint.failed.values())
     return Progress(checkpoint.ok + failed, failed, checkpoint.ok + failed)

@@ -55,10 +55,11 @@ def find_lost(jobs: Jobs, results: BlobStore, before: datetime) -> Iterator[Lost
         name = _result_of(job)
         if name and not _stands(results, name) and _is_of_a_job(jobs, job.id, name):
             yield Lost("job without result", name, job.id)
-    needed = _needed_lists(jobs)
-    for info in results.all(LISTS):
-        if _LIST.fullmatch(info.name) and info.written_at < before and info.name not in needed:
-            yield Lost("list without job", info.name)
+    lists = [info.name for info in results.all(LISTS) if info.written_at < before]
+    needed = _needed_lists(jobs)  # after the lists, since a list comes before its job
+    for name in lists:
+        if _LIST.fullmatch(name) and name not in needed:
+            yield Lost("list without job", name)
     for id_, path in work_folders(results, before):
         if not _needs_files(jobs.find(id_)):
             yield Lost("folder without job", str(path), id_)
@@ -71,7 +72,8 @@ def drop(jobs: Jobs, results: BlobStore, lost: Lost) -> None:
             if not _is_of_a_job(jobs, lost.job, lost.name):
                 results.delete(lost.name)
         case "list without job":
-            results.delete(lost.name)
+            if lost.name not in _needed_lists(jobs):
+                results.delete(lost.name)
         case "folder without job":
             if not _needs_files(jobs.find(lost.job)):
                 drop_work_folder(Path(lost.name))

@@ -203,7 +203,9 @@ class Catalog(Protocol):
 
 
 def check_key_name(name: str) -> None:
-    """Raise UsageError unless a key may have this name."""
+    """Raise UsageError unless a key may have this name, which no other key's prefix looks like."""
+    if name.startswith("pm_"):
+        raise UsageError(f"a key's name does not begin with pm_, as its text does: {name[:40]!a}")
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"a key's name is 1 to 100 letters, digits, dots, dashes and _, not {name[:40]!a}"

@@ -6,16 +6,16 @@ Whoever comes beyond both is refused at once: a queue without end only makes eve
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from pixmill.web.errors import overloaded
+from pixmill.web.errors import ApiError, overloaded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pixmill.web.errors import ApiError
     from pixmill.web.metrics import Metrics
 
     class Refusal(Protocol):
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _RETRY_AFTER_S = 2
+_REFUSAL_PAUSE_S = 0.1, 0.5  # at random, so that not all come again at once
 
 
 class Admission:
@@ -63,8 +64,15 @@ class Admission:
 
     @asynccontextmanager
     async def turn(self, key: str) -> AsyncIterator[None]:
-        """Wait for a turn and hold it meanwhile; raises as `check`."""
-        self.check(key)
+        """Wait for a turn and hold it meanwhile; raises as `check`, after a pause.
+
+        Whoever asks again at once would take the time of those who have a turn.
+        """
+        try:
+            self.check(key)
+        except ApiError:
+            await asyncio.sleep(random.uniform(*_REFUSAL_PAUSE_S))  # noqa: S311  no secret
+            raise
         self._by_key[key] += 1
         try:
             await self._wait()

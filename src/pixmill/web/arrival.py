@@ -58,7 +58,9 @@ class Accompaniment:
     def of_upload(self, upload: Upload) -> Sender:
         """Read the fields of a form. Raises ApiError."""
         self.order(upload.fields.get(LINES_FIELD, ""))
-        return self.sent(upload.fields, UPLOADED)
+        who = self.sent(upload.fields, UPLOADED)
+        self._check_webhook()
+        return who
 
     def of_document(self, body: bytes) -> tuple[str, Sender]:
         """Read a JSON object with the image's URL. Raises ApiError."""
@@ -67,7 +69,7 @@ class Accompaniment:
         except (ValueError, RecursionError) as error:
             raise invalid_request("The body is no JSON") from error
         if not isinstance(wish, dict) or not all(
-            isinstance(wish.get(name, ""), str) for name in _WISH
+            isinstance(wish.get(name) or "", str) for name in _WISH
         ):
             raise invalid_request(f"The body is a JSON object of texts: {', '.join(_WISH)}")
         mistakes = asked.Mistakes()
@@ -78,7 +80,14 @@ class Accompaniment:
             raise invalid_request("The operations are a list of texts")
         self.order(lines)
         url = str(wish["url"])
-        return url, self.sent(wish, without_password(url))
+        who = self.sent(wish, without_password(url))
+        self._check_webhook()
+        return url, who
+
+    def _check_webhook(self) -> None:
+        """Refuse a webhook that would never be told of anything. Raises ApiError 400."""
+        if self.webhook and not self.chain:
+            raise invalid_request("A webhook is told of the end of operations: name some, too")
 
     def sent(self, told: Mapping[str, str], otherwise: str) -> Sender:
         """Read who sends it, and who is told of the job's end. Raises ApiError 400."""

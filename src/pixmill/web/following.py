@@ -13,7 +13,7 @@ from pixmill.store.jobs import FINISHED
 from pixmill.web.job_views import job_as_json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from pixmill.store.jobs import Job, Jobs
     from pixmill.web.store_calls import StoreCalls
@@ -32,25 +32,34 @@ class Following:
         self._number = 0
 
     async def changes(
-        self, job: Job, key_id: int, is_ending: Callable[[], bool]
+        self,
+        job: Job,
+        key_id: int,
+        is_ending: Callable[[], bool],
+        may_follow: Callable[[], Awaitable[bool]],
     ) -> AsyncIterator[bytes]:
         """Tell each change of a job as an event named `job`, until its end.
 
-        It ends early where `is_ending` says so: who follows asks again, or another service.
+        It ends early where `is_ending` says so: who follows asks again, or another service. And
+        where whoever follows may not any more.
         """
         self._number += 1
         try:
-            async for piece in self._changes(job, key_id, is_ending):
+            async for piece in self._changes(job, key_id, is_ending, may_follow):
                 yield piece
         finally:
             self._number -= 1
 
     async def _changes(
-        self, job: Job, key_id: int, is_ending: Callable[[], bool]
+        self,
+        job: Job | None,
+        key_id: int,
+        is_ending: Callable[[], bool],
+        may_follow: Callable[[], Awaitable[bool]],
     ) -> AsyncIterator[bytes]:
         loop, told = asyncio.get_running_loop(), 0
         heard_at = loop.time()
-        while True:
+        while job is not None and await may_follow():
             if job.revision != told:
                 told, heard_at = job.revision, loop.time()
                 document = json.dumps(job_as_json(job))
@@ -58,10 +67,11 @@ class Following:
             elif loop.time() - heard_at > _SIGN_OF_LIFE_S:
                 heard_at = loop.time()
                 yield b": still here\n\n"
-            if job.state in FINISHED or is_ending():
+            look_at = loop.time() + self._number / _LOOKS_A_SECOND
+            while job.state not in FINISHED and not is_ending():
+                await asyncio.sleep(_LOOK_EVERY_S)
+                if loop.time() >= look_at:
+                    break
+            else:
                 return
-            await asyncio.sleep(max(_LOOK_EVERY_S, self._number / _LOOKS_A_SECOND))
-            found = await self._ask(self._jobs.find, job.id, key_id)
-            if found is None:
-                return
-            job = found
+            job = await self._ask(self._jobs.find, job.id, key_id)

@@ -85,6 +85,7 @@ class Gate:
                 scope["state"][CALLER] = caller
                 scope["state"][KEY_NAME] = caller.key.name
                 quota = self._quotas.spend("key", caller.key.prefix)
+                _check_site(scope, headers, caller)
                 _check_form_token(scope, headers, caller)
             elif not (await self._is_signed(scope) or self._is_public(scope)):
                 await self._turn_away(scope, headers, receive, send)
@@ -175,6 +176,21 @@ def _check_form_token(scope: Scope, headers: Headers, caller: Caller) -> None:
     """Refuse what a foreign page may have made a browser send."""
     if caller.session and scope["method"] not in _SAFE and scope["path"] not in _FORMS:
         check_token(headers.get(CSRF_HEADER, ""), caller.csrf_token)
+
+
+def _check_site(scope: Scope, headers: Headers, caller: Caller) -> None:
+    """Refuse what a foreign page made a browser send with the name and key that it remembers.
+
+    By Sec-Fetch-Site (W3C Fetch Metadata), which browsers send over TLS, else by Origin. A page of
+    ours sends its token, which no foreign page can without asking first.
+    """
+    if caller.session or scope["method"] in _SAFE or CSRF_HEADER in headers:
+        return
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is None and origin is not None:
+        site = "same-origin" if origin.partition("://")[2] == headers.get("host") else "cross-site"
+    if site not in {None, "same-origin", "none"}:
+        raise ApiError(403, "forbidden", "A page of another site may not ask for this")
 
 
 def _with_quota(send: Send, quota: Quota) -> Send:

@@ -37,12 +37,12 @@ def shown(job: Job) -> dict[str, Any]:
     }
 
 
-def way_to_follow(job: Job) -> Literal["events", "page"] | None:
+def way_to_follow(job: Job) -> Literal["events", "webhook"] | None:
     """Tell how a page learns what becomes of a job: after its end only its webhook goes on."""
     if job.state not in FINISHED:
         return "events"
     is_told = job.webhook is None or job.webhook.state in {"delivered", "given_up"}
-    return None if is_told or job.state == "expired" else "page"
+    return None if is_told or job.state == "expired" else "webhook"
 
 
 def _asked(options: dict[str, Any]) -> dict[str, str]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, Request
 
+from pixmill.errors import OutputError
 from pixmill.store import SCOPES
+from pixmill.web.auth import COOKIE
 from pixmill.web.errors import ApiError
 from pixmill.web.gate import CALLER
 
@@ -82,6 +84,18 @@ def who_of(request: Request) -> str:
 def key_id_of(request: Request) -> int:
     """Return the number of the key of whoever asks."""
     return caller_of(request).key.id
+
+
+async def caller_still_there(request: Request, parts: Services) -> bool:
+    """Whether the key or the session that a long request came by is still good.
+
+    As far as can be told: where the catalog can not be asked, nothing is said against it.
+    """
+    authorization, cookie = request.headers.get("authorization"), request.cookies.get(COOKIE)
+    try:
+        return await parts.credentials.find(authorization, cookie) is not None
+    except (OutputError, ApiError):
+        return True
 
 
 def check_scope(request: Request, *scopes: str) -> None:

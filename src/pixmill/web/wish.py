@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 AUTO, SAME = "auto", "same"
 _BY_ACCEPT = "avif", "webp"  # the best first; what is understood by all stands in for both
+_BY_ALL = "jpeg", "png"
 _LOSSLESS = frozenset({"png", "gif", "ico"})  # of drawings, which JPEG would smear
 _CONVERT = "convert"
 _QUALITY = re.compile(r"[1-9][0-9]?|100")
@@ -95,6 +96,6 @@ def _best_of(accept: str) -> str:
         kind, *parameters = (word.strip() for word in part.split(";"))
         told = [match[1] for word in parameters if (match := _WEIGHT.fullmatch(word))]
         weights[kind] = float(told[0]) if told else 1.0
-    liked = {name: weights.get(f"image/{name}", 0.0) for name in _BY_ACCEPT}
-    best = max(_BY_ACCEPT, key=liked.__getitem__)
-    return best if liked[best] else ""
+    liked = {name: weights.get(f"image/{name}", 0.0) for name in (*_BY_ACCEPT, *_BY_ALL)}
+    best = max(liked, key=liked.__getitem__)
+    return best if best in _BY_ACCEPT and liked[best] else ""

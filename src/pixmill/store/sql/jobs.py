@@ -62,8 +62,7 @@ class SqlJobs:
 
     def _add(self, new: NewJob, spec: str, request: bytes) -> tuple[Job, bool]:
         with self._database.writing() as connection:
-            # The key's row orders those who add for it, where a database lets many write at once.
-            connection.execute(select(keys.c.id).where(keys.c.id == new.key_id).with_for_update())
+            _order(connection, new.key_id)
             known = _of_word(connection, new)
             if known is not None:
                 if known.request != request:
@@ -214,6 +213,7 @@ class SqlJobs:
                     row = _row(connection, this)
                     if row is None:
                         return None
+                    _order(connection, row.key_id)
                     _check_room(connection, row.key_id)
                 if not connection.execute(update(jobs).where(this).values(values)).rowcount:
                     return None
@@ -263,6 +263,11 @@ def _of_word(connection: Connection, new: NewJob) -> Any:
     if new.word is None:
         return None
     return _row(connection, (jobs.c.key_id == new.key_id) & (jobs.c.word == new.word))
+
+
+def _order(connection: Connection, key_id: int) -> None:
+    """Let those who add for a key wait for each other, where a database lets many write at once."""
+    connection.execute(select(keys.c.id).where(keys.c.id == key_id).with_for_update())
 
 
 def _check_room(connection: Connection, key_id: int) -> None:

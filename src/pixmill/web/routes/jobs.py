@@ -20,7 +20,7 @@ from pixmill.web.openapi_jobs import CHAIN_TO_DO, EVENTS, JOB, JOBS, RESULT
 from pixmill.web.pages import by_accept, wants_page
 from pixmill.web.routes.images import find_image, small_body
 from pixmill.web.server import is_ending
-from pixmill.web.services import Parts, key_id_of, needs, visitor_of
+from pixmill.web.services import Parts, caller_still_there, key_id_of, needs, visitor_of
 from pixmill.web.submission import add_job, chain_job, read_chain, too_many
 from pixmill.web.webhooks import webhook_asked
 
@@ -132,7 +132,7 @@ async def list_jobs(
         "jobs.html",
         **visitor_of(request),
         jobs=[shown(job) for job in found],
-        follow=next((way for job in found if (way := way_to_follow(job))), None),
+        follow=min(filter(None, map(way_to_follow, found)), default=None),  # events come first
         next=more,
         limit=number if limit else None,
         is_first=behind is None,
@@ -208,7 +208,13 @@ async def events(request: Request, parts: Parts, job_id: Id) -> Response:
     """Tell each change of a job as it comes, until its end, as server-sent events named `job`."""
     job = await find_job(request, parts, job_id)
     headers = {"Cache-Control": "no-store"}
-    changes = parts.following.changes(job, key_id_of(request), lambda: is_ending(request))
+
+    async def may_follow() -> bool:
+        return await caller_still_there(request, parts)
+
+    changes = parts.following.changes(
+        job, key_id_of(request), lambda: is_ending(request), may_follow
+    )
     return StreamingResponse(changes, media_type="text/event-stream", headers=headers)
 
 

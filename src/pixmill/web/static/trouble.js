@@ -2,7 +2,7 @@
 
 import { element } from "./element.js";
 
-const SIGN_IN = `/sign-in?next=${location.pathname}`;
+const SIGN_IN = `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
 const SIGNED_OUT = "You are signed out: your session ended, or its key was revoked.";
 
 /** Show `trouble` in `place`; `again` is called where the user asks for another try. */

@@ -30,7 +30,14 @@ async function send() {
   if (isSending) return;
   clearTrouble(place("trouble"));
   if (list === null) {
-    fail(trouble([NOTHING]));
+    fail(trouble([NOTHING], null, 400));
+    return;
+  }
+  const wrong = [...form.elements].find((field) => !field.checkValidity());
+  if (wrong) {
+    wrong.setAttribute("aria-invalid", "true");
+    fail(trouble([`${wrong.labels[0].textContent.trim()}: ${wrong.validationMessage}`], null, 400));
+    wrong.focus();
     return;
   }
   word ??= newWord();
@@ -78,7 +85,12 @@ listen(
 );
 followKind(form);
 followMetric(form);
-for (const name of ["input", "change"]) form.addEventListener(name, changed);
+for (const name of ["input", "change"]) {
+  form.addEventListener(name, ({ target }) => {
+    target.removeAttribute("aria-invalid");
+    changed();
+  });
+}
 addEventListener("pageshow", ({ persisted }) => {
   if (!persisted) return;
   changed(); // who comes back wants another job

@@ -74,10 +74,11 @@ export function listen(changed, refused) {
     if (data.files.length > 1) refuse(ONE);
     else if (data.files.length) takeFile(data.files[0]);
     else if (text) {
-      place("urls").value = text;
+      const before = place("urls").value.trimEnd();
+      place("urls").value = before ? `${before}\n${text}` : text;
       takeText();
     }
-  });
+  }, "input, textarea");
 }
 
 function tell(words) {

@@ -74,7 +74,7 @@ async function present(outcome, wish, mine) {
     if (!isMistaken) showTrouble(place("trouble"), outcome, look);
     return;
   }
-  await showPicture(outcome, form.dataset.md5);
+  await showPicture(outcome, form.dataset.md5, mine.signal);
   if (mine !== question) return;
   renewed();
   current = { ...wish, type: outcome.type };
@@ -96,10 +96,10 @@ async function orderJob() {
     tellOrder();
     clearTrouble(place("order-trouble"));
     const outcome = await order(form.dataset.order, lines, word);
-    if (outcome.errors) showTrouble(place("order-trouble"), outcome, send);
-    else await follow(outcome.json, place("jobs"));
     isOrdering = false;
     tellOrder();
+    if (outcome.errors) showTrouble(place("order-trouble"), outcome, send);
+    else follow(outcome.json, place("jobs"));
   };
   await send();
 }

@@ -32,14 +32,14 @@ export async function fetchPicture(address, signal) {
   return stand.errors ? stand : { blob: made.blob, shown: stand.blob, type, ms };
 }
 
-/** Show a picture; `name` is that of its file without the ending. */
-export async function showPicture({ blob, shown, type, ms }, name) {
+/** Show a picture, unless `signal` is aborted; `name` is that of its file without the ending. */
+export async function showPicture({ blob, shown, type, ms }, name, signal) {
   addresses.forEach((old) => URL.revokeObjectURL(old));
   const [whole, visible] = [URL.createObjectURL(blob), URL.createObjectURL(shown)];
   addresses = [whole, visible];
   image.src = visible;
   const isSeen = await image.decode().then(() => true, () => false);
-  if (!addresses.includes(visible)) return; // a newer one came
+  if (signal.aborted) return; // another is asked for
   const size = isSeen ? `${image.naturalWidth} × ${image.naturalHeight}` : "not shown by this browser";
   place("result-facts").textContent = [
     size,

@@ -5,7 +5,7 @@
 import { call } from "../api.js";
 import { clearTrouble, showTrouble } from "../trouble.js";
 
-const EVERY_MS = 3000;
+const EVERY_MS = { events: 3000, webhook: 30_000 }; // a webhook may be due for a day
 const OVER = [401, 403, 404];
 
 const place = (id) => document.getElementById(id);
@@ -17,11 +17,11 @@ let isStale = false; // something happened while the page was being asked for
 let told = ""; // the trouble that is shown
 
 /** Renew the page from time to time for as long as it says that something runs. */
-export function follow() {
+export function follow(waitS = 0) {
   const { follow: way, events: path } = place("live").dataset;
   const isFollowed = Boolean(way) && !document.hidden;
   clearTimeout(timer);
-  if (isFollowed) timer = setTimeout(renew, EVERY_MS);
+  if (isFollowed) timer = setTimeout(renew, Math.max(EVERY_MS[way], waitS * 1000));
   listen(isFollowed ? path : undefined);
 }
 
@@ -33,6 +33,7 @@ export function renew() {
 }
 
 async function renewAll() {
+  let waitS = 0;
   while (isStale) {
     isStale = false;
     const outcome = await call(location.href, { headers: { Accept: "text/html" } });
@@ -42,8 +43,10 @@ async function renewAll() {
       stop();
       return;
     }
+    waitS = outcome.waitS ?? 0;
+    if (waitS) break;
   }
-  follow();
+  follow(waitS);
 }
 
 function show(page) {
@@ -51,13 +54,25 @@ function show(page) {
   told = "";
   const before = place("live");
   const after = page.getElementById("live");
-  if (before.outerHTML === after.outerHTML) return;
-  const focused = before.contains(document.activeElement) ? document.activeElement.id : null;
+  if (before.outerHTML === after.outerHTML || isSelecting(before)) return;
+  const focused = before.contains(document.activeElement) ? document.activeElement : null;
   const was = before.dataset.state;
   before.replaceWith(after);
   document.title = page.title;
-  if (focused !== null) (place(focused) ?? place("title")).focus();
+  if (focused) (twin(focused, after) ?? place("title")).focus({ preventScroll: true });
   if (after.dataset.state !== was) place("state").textContent = `The job is ${after.dataset.state}.`;
+}
+
+/** What stands in the new part where `old` stood in the old one, which is what it leads to. */
+function twin(old, part) {
+  const same = ({ id, href, textContent }) => (
+    id === old.id && href === old.href && textContent === old.textContent);
+  return [...part.querySelectorAll(old.localName)].find(same);
+}
+
+function isSelecting(part) {
+  const selection = getSelection();
+  return !selection.isCollapsed && part.contains(selection.anchorNode);
 }
 
 // Said once, or a screen reader would read it every few seconds.

@@ -26,7 +26,7 @@ const place = (id) => document.getElementById(id);
 const question = place("question");
 
 let asked = null; // what the question is about: {action, path}
-let isBusy = false;
+const busy = new Set(); // the jobs that are being asked for
 
 function ask(order) {
   const words = QUESTIONS[order.action];
@@ -39,13 +39,13 @@ function ask(order) {
 }
 
 async function carryOut(order) {
-  if (isBusy) return;
-  isBusy = true;
+  if (busy.has(order.path)) return;
+  busy.add(order.path);
   const { method, path } = ACTIONS[order.action];
   const outcome = await callForJson(order.path + path, { method });
+  busy.delete(order.path);
   clearTrouble(place("trouble"));
   await renew();
-  isBusy = false;
   if (outcome.errors) showTrouble(place("trouble"), outcome, () => carryOut(order));
   else place("state").textContent = `The job is ${outcome.json.state}.`;
 }

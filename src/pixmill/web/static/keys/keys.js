@@ -37,6 +37,7 @@ async function make() {
   if (outcome.errors) {
     form.elements.name.setAttribute("aria-invalid", outcome.status === 400 || outcome.status === 409);
     showTrouble(place("make-trouble"), outcome, make);
+    await renew(); // it may have been made, and its answer lost
     return;
   }
   present(outcome.json);
