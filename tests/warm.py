@@ -163,7 +163,7 @@ def _data_file(arguments: Sequence[str]) -> str:
     That of a service is not, since tests end it by SIGKILL, which keeps nothing, nor that of the
     commands that take longest: what they run is measured where tests run it themselves.
     """
-    measuring = None if arguments[0] in _LONG else coverage.Coverage.current()
+    measuring = None if {*arguments[:1]} & _LONG else coverage.Coverage.current()
     return str(_CONFIG.parent / measuring.config.data_file) if measuring else ""
 
 
