@@ -49,6 +49,7 @@ _PRELOAD = [
     "pixmill.web.app",
     "uvicorn",
 ]
+_LONG = frozenset({"serve", "colors", "match", "ingest"})
 _CONFIG = Path(__file__).parents[1] / "pyproject.toml"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VIPS_CONCURRENCY")
 _BOOT_BYTES = 2**20
@@ -159,9 +160,10 @@ class Command:
 def _data_file(arguments: Sequence[str]) -> str:
     """Where this process's coverage is kept, empty where it is not measured.
 
-    That of a service is not, since tests end it by SIGKILL, which keeps nothing.
+    That of a service is not, since tests end it by SIGKILL, which keeps nothing, nor that of the
+    commands that take longest: what they run is measured where tests run it themselves.
     """
-    measuring = None if arguments[:1] == ["serve"] else coverage.Coverage.current()
+    measuring = None if {*arguments[:1]} & _LONG else coverage.Coverage.current()
     return str(_CONFIG.parent / measuring.config.data_file) if measuring else ""
 
 

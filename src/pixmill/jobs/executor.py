@@ -83,9 +83,9 @@ class Hold:
 
     @property
     def is_due(self) -> bool:
-        """Whether the lease is to be renewed: a third of it has gone by, or there is progress."""
+        """Whether the lease is to be renewed: a quarter of it has gone by, or there is progress."""
         left_s = self._held_until - time.monotonic()
-        return self._progress != self._told or left_s <= self._lease_s * (1 - 1 / _RENEWALS)
+        return self._progress != self._told or left_s < self._lease_s * 0.75
 
     def renewed(self, told: Progress, *, held: bool) -> None:
         """Take note that the lease was renewed and a progress told, or that the lease is lost."""
