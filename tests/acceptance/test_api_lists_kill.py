@@ -68,7 +68,7 @@ def test_a_job_that_was_cut_off_ends_as_if_it_had_not_been(origin, gated, tmp_pa
         assert job["attempts"] > 1, job  # more than twice where the machine sleeps for a lease
         assert job["progress"] == {"done": LINES, "failed": 6, "total": LINES}
         assert origin.hits("/0.png?0") == 1
-        assert origin.hits("/gate.png") == 2
+        assert 2 <= origin.hits("/gate.png") <= job["attempts"]
         whole = followed(client, submit(client, gated, **wish))
         assert table_of(client, job) == table_of(client, whole)
 
