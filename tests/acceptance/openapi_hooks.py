@@ -80,6 +80,8 @@ def _make_sense(case: Case) -> None:
         case.query["palette"] = "css"
     if case.query.get("webhook"):
         case.query["webhook"] = PICTURE_URL
+        if case.path == "/images":  # a webhook is told of the end of operations
+            case.query["operations"] = ["flip"]
     if case.method == "PUT":
         case.query.pop("format", None)
         if case.path_parameters["name"] == "css":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import random
 import socket
 import time
@@ -151,11 +150,11 @@ def test_who_leaves_before_the_picture_comes_costs_no_open_file(tmp_path):
 
 
 def open_files(pid):
-    """What a process holds open, but for the catalog's pool, which grows with the threads that ask."""
+    """What a process holds open, but for the catalog, whose pool grows with the threads."""
     names = []
     for file in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):  # closed since it was listed
-            names.append(os.readlink(file))
+            names.append(str(file.readlink()))
     return sorted(name for name in names if "/catalog.sqlite" not in name)
 
 

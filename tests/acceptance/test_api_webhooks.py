@@ -137,6 +137,20 @@ def test_an_image_that_comes_with_operations_names_it_too(client, receiver, send
     assert len(client.get("/jobs").json()["jobs"]) == before
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"webhook": "http://127.0.0.1/told"},
+        {"webhook": {}, "operations": ["flip"]},
+        {"webhook": [], "operations": ["flip"]},
+        {"webhook": False},
+    ],
+)
+def test_an_image_by_url_refuses_webhooks_of_no_use(client, receiver, more):
+    wish = {"url": receiver.serve("/a.png", PICTURE), **more}
+    assert client.post("/images", json=wish).status_code == 400
+
+
 def test_a_result_is_the_same_file_before_and_after_its_end_was_told(client, folder, receiver):
     job = submit(client, receiver.on("/told", o.answer(status=500), o.answer())).json()
     until(lambda: client.get(f"/jobs/{job['id']}").json()["webhook"]["attempts"])

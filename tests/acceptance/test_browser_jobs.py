@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import expect
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from httpx import Client
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 PHOTO = encoded(picture(300, 450), "JPEG")
 MD5 = hashlib.md5(PHOTO, usedforsecurity=False).hexdigest()
@@ -158,8 +159,8 @@ def test_who_reads_is_not_thrown_to_the_top_when_the_page_renews_itself(
         last.focus()
         place_before = page.evaluate("scrollY")
         assert place_before > 0
-        page.evaluate("window.before = document.getElementById('live')")
-        page.wait_for_function("window.before !== document.getElementById('live')")
+        page.evaluate("document.getElementById('live').classList.add('old')")
+        expect(page.locator("#live.old")).to_have_count(0)
         expect(last).to_be_focused()
         assert page.evaluate("scrollY") == place_before
         page.goto(job["links"]["self"])
@@ -176,7 +177,11 @@ def test_two_jobs_are_canceled_at_once(place: Site, client: Client) -> None:
         jobs = [submit(client, [place.origin.url("/both.png")], kind="colors") for _ in range(2)]
         page.goto("/jobs")
         late = []
-        page.route(f"**{jobs[0]['links']['self']}", late.append)
+
+        def keep_back(route: Route) -> None:
+            late.append(route)
+
+        page.route(f"**{jobs[0]['links']['self']}", keep_back)
         for job in jobs:
             page.locator(f"#cancel-{job['id']}").click()
             answered(page, "Cancel the job")
@@ -252,7 +257,7 @@ def test_a_job_that_went_meanwhile_and_a_session_that_ended_are_told(
         page.context.clear_cookies()
         expect(page.locator("#trouble")).to_contain_text("You are signed out")
         expect(page.locator("#trouble").get_by_role("link", name="Sign in")).to_have_attribute(
-            "href", f"/sign-in?next={job['links']['self']}"
+            "href", f"/sign-in?next={quote(job['links']['self'], safe='')}"
         )
         client.delete(job["links"]["self"])
 

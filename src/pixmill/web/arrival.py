@@ -69,7 +69,7 @@ class Accompaniment:
         except (ValueError, RecursionError) as error:
             raise invalid_request("The body is no JSON") from error
         if not isinstance(wish, dict) or not all(
-            isinstance(wish.get(name) or "", str) for name in _WISH
+            isinstance(wish.get(name, ""), str) for name in _WISH
         ):
             raise invalid_request(f"The body is a JSON object of texts: {', '.join(_WISH)}")
         mistakes = asked.Mistakes()

@@ -37,12 +37,17 @@ def shown(job: Job) -> dict[str, Any]:
     }
 
 
-def way_to_follow(job: Job) -> Literal["events", "webhook"] | None:
-    """Tell how a page learns what becomes of a job: after its end only its webhook goes on."""
+def way_to_follow(job: Job) -> Literal["events", "often", "seldom"] | None:
+    """Tell how a page learns what becomes of a job: after its end only its webhook goes on.
+
+    A webhook that failed once may be due for a day.
+    """
     if job.state not in FINISHED:
         return "events"
-    is_told = job.webhook is None or job.webhook.state in {"delivered", "given_up"}
-    return None if is_told or job.state == "expired" else "webhook"
+    webhook = job.webhook
+    if webhook is None or webhook.state in {"delivered", "given_up"} or job.state == "expired":
+        return None
+    return "seldom" if webhook.attempts else "often"
 
 
 def _asked(options: dict[str, Any]) -> dict[str, str]:

@@ -132,7 +132,7 @@ async def list_jobs(
         "jobs.html",
         **visitor_of(request),
         jobs=[shown(job) for job in found],
-        follow=min(filter(None, map(way_to_follow, found)), default=None),  # events come first
+        follow=min(filter(None, map(way_to_follow, found)), default=None),  # the most frequent
         next=more,
         limit=number if limit else None,
         is_first=behind is None,

@@ -5,7 +5,7 @@
 import { call } from "../api.js";
 import { clearTrouble, showTrouble } from "../trouble.js";
 
-const EVERY_MS = { events: 3000, webhook: 30_000 }; // a webhook may be due for a day
+const EVERY_MS = { events: 3000, often: 3000, seldom: 30_000 };
 const OVER = [401, 403, 404];
 
 const place = (id) => document.getElementById(id);
