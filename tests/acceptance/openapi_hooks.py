@@ -74,14 +74,7 @@ def _make_sense(case: Case) -> None:
     if case.path == "/jobs" and case.method == "POST":
         case.query = {"kind": "colors", "n": 2}
         case.body = LISTS[case.media_type]
-    for name in {"operations", "op"} & case.query.keys():
-        case.query[name] = ["flip"]
-    if case.query.get("palette"):
-        case.query["palette"] = "css"
-    if case.query.get("webhook"):
-        case.query["webhook"] = PICTURE_URL
-        if case.path == "/images":  # a webhook is told of the end of operations
-            case.query["operations"] = ["flip"]
+    _make_query_sense(case)
     if case.method == "PUT":
         case.query.pop("format", None)
         if case.path_parameters["name"] == "css":
@@ -97,6 +90,17 @@ def _make_sense(case: Case) -> None:
         case.body = plain((1, 2, 3))
     elif case.path.endswith("/operations"):
         case.body = {"operations": ["flip"]} if case.media_type == "application/json" else "flip"
+
+
+def _make_query_sense(case: Case) -> None:
+    if case.query.get("webhook"):
+        case.query["webhook"] = PICTURE_URL
+        if case.path == "/images":  # a webhook is told of the end of operations
+            case.query["operations"] = ["flip"]
+    for name in {"operations", "op"} & case.query.keys():
+        case.query[name] = ["flip"]
+    if case.query.get("palette"):
+        case.query["palette"] = "css"
 
 
 if SENSE:
