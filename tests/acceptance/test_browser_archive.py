@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.acceptance.browser_site import NARROW, SALMON, Site, site
-from tests.acceptance.test_browser_looks import CONTRASTS, LEAST_CONTRAST, UNREACHABLE
+from tests.acceptance.browser_looks import check_looks
+from tests.acceptance.browser_site import SALMON, Site, site
 from tests.drawn import encoded, picture
 from tests.pictures import png
 
@@ -88,18 +88,6 @@ def test_an_empty_gallery_says_how_to_fill_it(browser: Browser, tmp_path) -> Non
         expect(page.locator("#live")).to_contain_text("Nothing came.")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", PAGES)
-def test_all_that_is_written_stands_out_from_its_ground(
-    place: Site, path: str, scheme: str
-) -> None:
-    with place.page(path, color_scheme=scheme) as page:
-        faint = [pair for pair in page.evaluate(CONTRASTS) if pair[1] < LEAST_CONTRAST]
-        assert faint == []
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_on_a_phone_nothing_is_beside_the_page(place: Site, path: str) -> None:
-    with place.page(path, viewport=NARROW) as page:
-        assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
-        assert page.evaluate(UNREACHABLE) == []
+def test_every_state_is_readable_in_light_and_dark_and_whole_on_a_phone(place: Site) -> None:
+    with place.page(None) as page:
+        check_looks(page, (path for path in PAGES if page.goto(path)))

@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.acceptance.browser_jobs import held
-from tests.acceptance.browser_site import NARROW, SALMON, Site, sign_in, site
+from tests.acceptance.browser_looks import check_looks
+from tests.acceptance.browser_site import SALMON, Site, sign_in, site
 from tests.acceptance.test_browser_console import CARRY
-from tests.acceptance.test_browser_looks import CONTRASTS, LEAST_CONTRAST, UNREACHABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -310,17 +310,6 @@ def states(place: Site, page: Page) -> Iterator[str]:
         expect(page.locator(".state")).to_have_text("succeeded")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_that_is_written_stands_out_from_its_ground(place: Site, scheme: str) -> None:
-    with place.page(None, color_scheme=scheme) as page:
-        for state in states(place, page):
-            faint = [pair for pair in page.evaluate(CONTRASTS) if pair[1] < LEAST_CONTRAST]
-            assert (state, faint) == (state, [])
-
-
-def test_on_a_phone_nothing_is_beside_the_page(place: Site) -> None:
-    with place.page(None, viewport=NARROW) as page:
-        for state in states(place, page):
-            width = page.evaluate("document.documentElement.scrollWidth")
-            assert (state, width) == (state, NARROW["width"])
-            assert (state, page.evaluate(UNREACHABLE)) == (state, [])
+def test_every_state_is_readable_in_light_and_dark_and_whole_on_a_phone(place: Site) -> None:
+    with place.page(None) as page:
+        check_looks(page, states(place, page))

@@ -13,8 +13,8 @@ from pixmill.store import open_catalog
 from pixmill.store.jobs import NewJob
 from tests.acceptance.api_lists import followed, submit
 from tests.acceptance.browser_jobs import held
-from tests.acceptance.browser_site import NARROW, SALMON, Site, sign_in, site
-from tests.acceptance.test_browser_looks import CONTRASTS, LEAST_CONTRAST, UNREACHABLE
+from tests.acceptance.browser_looks import check_looks
+from tests.acceptance.browser_site import SALMON, Site, sign_in, site
 from tests.drawn import encoded, picture
 from tests.origin import answer
 
@@ -274,9 +274,8 @@ def test_jobs_of_others_and_scopes_that_lack_are_told_as_pages(place: Site, clie
             expect(page.get_by_role("alert")).to_contain_text(told)
 
 
-@pytest.fixture(scope="module")
-def several(place: Site) -> Iterator[list[str]]:
-    """The paths of pages of every look, one of a job that runs."""
+def states(place: Site, page: Page) -> Iterator[str]:
+    """Show pages of every look, one of a job that runs."""
     with place.service.client() as client, held(place, "/looks.png", SALMON):
         done = followed(client, submit(client, a_list(place), kind="match", source="shop"))
         wrong = failed(place, client)
@@ -286,26 +285,12 @@ def several(place: Site) -> Iterator[list[str]]:
         urls = [*a_list(place, 8, 3), place.origin.url("/looks.png")]
         runs = submit(client, urls, kind="ingest", reference="a-crawl-of-a-name-" + "x" * 60)
         waits = submit(client, a_list(place), kind="colors", n=12, counts=True)
-        jobs = (done, wrong, made, runs, waits)
-        yield ["/jobs", *(job["links"]["self"] for job in jobs)]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_that_is_written_stands_out_from_its_ground(
-    place: Site, several: list[str], scheme: str
-) -> None:
-    with place.page(None, color_scheme=scheme) as page:
-        for path in several:
+        for path in ("/jobs", *(job["links"]["self"] for job in (done, wrong, made, runs, waits))):
             page.goto(path)
             expect(page.locator(".state").first).to_be_visible()
-            faint = [pair for pair in page.evaluate(CONTRASTS) if pair[1] < LEAST_CONTRAST]
-            assert (path, faint) == (path, [])
+            yield path
 
 
-def test_on_a_phone_nothing_is_beside_the_page(place: Site, several: list[str]) -> None:
-    with place.page(None, viewport=NARROW) as page:
-        for path in several:
-            page.goto(path)
-            width = page.evaluate("document.documentElement.scrollWidth")
-            assert (path, width) == (path, NARROW["width"])
-            assert (path, page.evaluate(UNREACHABLE)) == (path, [])
+def test_every_state_is_readable_in_light_and_dark_and_whole_on_a_phone(place: Site) -> None:
+    with place.page(None) as page:
+        check_looks(page, states(place, page))

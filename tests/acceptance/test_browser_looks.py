@@ -7,50 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.acceptance.browser_looks import check_looks
 from tests.acceptance.browser_site import NARROW, Site, look, refused, sign_in, site, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Page
-
-LEAST_CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3
-# [text, contrast (WCAG 2.2, "relative luminance")] of all that is written on the page.
-CONTRASTS = """() => {
-  const channels = (color) => color.match(/[\\d.]+/g).map(Number);
-  const over = ([r, g, b, a = 1], ground) => [r, g, b].map((c, i) => c * a + ground[i] * (1 - a));
-  const ground = (node) => {
-    if (node === null) return channels(getComputedStyle(document.body).backgroundColor);
-    const own = channels(getComputedStyle(node).backgroundColor);
-    return own[3] === undefined ? own : over(own, ground(node.parentElement));
-  };
-  const linear = (c) => (c / 255 <= 0.04045 ? c / 3294.6 : ((c / 255 + 0.055) / 1.055) ** 2.4);
-  const parts = [0.2126, 0.7152, 0.0722];
-  const luminance = (rgb) => rgb.reduce((sum, c, i) => sum + linear(c) * parts[i], 0);
-  const contrast = (one, other) => {
-    const [dark, light] = [luminance(one), luminance(other)].sort((a, b) => a - b);
-    return (light + 0.05) / (dark + 0.05);
-  };
-  const faded = (node) => (node ? getComputedStyle(node).opacity * faded(node.parentElement) : 1);
-  const written = (node) => node.matches("input:not([type=radio], [type=file]), select, textarea")
-    || [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-  const seen = (node) => node.checkVisibility() && node.getBoundingClientRect().width > 1;
-  const asHint = (node) => (node.placeholder && !node.value ? "::placeholder" : null);
-  return [...document.body.querySelectorAll("*")].filter((node) => written(node) && seen(node))
-    .map((node) => {
-      const below = ground(node);
-      const [r, g, b, a = 1] = channels(getComputedStyle(node, asHint(node)).color);
-      const text = node.value || node.placeholder || node.textContent.trim();
-      return [text, contrast(over([r, g, b, a * faded(node)], below), below)];
-    });
-}"""
-# Fields, buttons and links of which a part is out of reach: beside the page, or of no size.
-UNREACHABLE = """() => [...document.querySelectorAll("a, button, input, select, textarea, summary")]
-  .filter((node) => node.checkVisibility() && !node.matches(".skip, .unseen, [type=hidden]"))
-  .map((node) => [node.outerHTML.slice(0, 80), node.getBoundingClientRect()])
-  .filter(([, { left, right, width, height }]) => left < 0 || right > innerWidth + 0.5
-    || width < 8 || height < 8)
-  .map(([html]) => html)"""
 
 
 @pytest.fixture(scope="module")
@@ -119,28 +82,11 @@ def states(place: Site, part: str, page: Page) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("part", ["console", "docs", "door"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_that_is_written_stands_out_from_its_ground(
-    place: Site, part: str, scheme: str
+def test_every_state_is_readable_in_light_and_dark_and_whole_on_a_phone(
+    place: Site, part: str
 ) -> None:
-    with place.page(None, signed_in=part != "door", color_scheme=scheme) as page:
-        for state in states(place, part, page):
-            page.evaluate("document.getAnimations().forEach((one) => one.finish())")
-            written = page.evaluate(CONTRASTS)
-            assert len(written) >= 3
-            assert [(state, one) for one in written if one[1] < LEAST_CONTRAST] == []
-            ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert (scheme == "dark") == (ground == "rgb(23, 23, 23)")
-
-
-@pytest.mark.parametrize("part", ["console", "docs", "door"])
-def test_a_phone_shows_all_of_it_without_scrolling_aside(place: Site, part: str) -> None:
-    how = {"viewport": NARROW, "has_touch": True, "is_mobile": True}
-    with place.page(None, signed_in=part != "door", **how) as page:
-        for state in states(place, part, page):
-            width = page.evaluate("document.documentElement.scrollWidth")
-            assert (state, width) == (state, NARROW["width"])
-            assert (state, page.evaluate(UNREACHABLE)) == (state, [])
+    with place.page(None, signed_in=part != "door") as page:
+        check_looks(page, states(place, part, page))
 
 
 def test_on_a_phone_a_new_picture_leads_to_its_answer(place: Site) -> None:

@@ -13,8 +13,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from pixmill.imaging.operations import OPERATIONS
-from tests.acceptance.browser_site import NARROW, Site, sign_in, site
-from tests.acceptance.test_browser_looks import CONTRASTS, LEAST_CONTRAST, UNREACHABLE
+from tests.acceptance.browser_looks import check_looks
+from tests.acceptance.browser_site import Site, sign_in, site
 from tests.drawn import encoded, picture
 
 if TYPE_CHECKING:
@@ -259,19 +259,9 @@ def states(page: Page) -> Iterator[str]:
     yield "trouble"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_that_is_written_stands_out_from_its_ground(place: Site, scheme: str) -> None:
-    with place.page(None, color_scheme=scheme) as page:
-        for state in states(page):
-            faint = [pair for pair in page.evaluate(CONTRASTS) if pair[1] < LEAST_CONTRAST]
-            assert (state, faint) == (state, [])
-
-
-def test_on_a_phone_nothing_is_beside_the_page(place: Site) -> None:
-    with place.page(None, viewport=NARROW, has_touch=True, is_mobile=True) as page:
-        for state in states(page):
-            width = page.evaluate("document.documentElement.scrollWidth")
-            assert (state, width, page.evaluate(UNREACHABLE)) == (state, NARROW["width"], [])
+def test_every_state_is_readable_in_light_and_dark_and_whole_on_a_phone(place: Site) -> None:
+    with place.page(None) as page:
+        check_looks(page, states(page))
 
 
 def test_every_field_and_button_has_a_name(page: Page) -> None:

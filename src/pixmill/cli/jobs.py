@@ -178,14 +178,19 @@ def _tell(job: Job, *, json: bool) -> None:
     if json:
         write_lines([_document(job)])
         return
-    from pixmill.web.job_views import job_as_json  # noqa: PLC0415
+    from pixmill.web.job_views import job_as_json, options_as_texts  # noqa: PLC0415
 
     told = job_as_json(job)
-    result = told.pop("result")
-    facts = {**told, "operations": ", ".join(told.get("operations", ()))}
-    facts |= {"result": result["path"] if result else None}
+    result, webhook, done = told["result"], told["webhook"], told["progress"]
+    options = options_as_texts(told.get("options", {}))
+    facts = {**told, **options, "operations": ", ".join(told.get("operations", ()))}
+    facts |= {
+        "progress": f"{done['done']} of {done['total']}, {done['failed']} failed",
+        "result": result and result["path"],
+        "webhook": webhook and f"{webhook['url']} {webhook['state']}",
+    }
     shown = {
-        name: fact for name, fact in facts.items() if fact and name not in {"links", "progress"}
+        name: fact for name, fact in facts.items() if fact and name not in {"links", "options"}
     }
     width = max(map(len, shown))
     write_lines(f"{name:<{width}}  {printable(str(fact), 1000)}" for name, fact in shown.items())

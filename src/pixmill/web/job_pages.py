@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from pixmill.store.jobs import FINISHED, may_retry
-from pixmill.web.job_views import job_as_json
+from pixmill.web.job_views import job_as_json, options_as_texts
 
 if TYPE_CHECKING:
     from pixmill.store.jobs import Job
@@ -31,7 +31,7 @@ def shown(job: Job) -> dict[str, Any]:
         "is_picture": has_result and told["result"]["type"] in _SHOWN_TYPES,
         "may_cancel": job.state not in FINISHED,
         "may_retry": may_retry(job),
-        "asked": _asked(told.get("options", {})),
+        "asked": options_as_texts(told.get("options", {})),
         "took": _took(job),
         "follow": way_to_follow(job),
     }
@@ -48,18 +48,6 @@ def way_to_follow(job: Job) -> Literal["events", "often", "seldom"] | None:
     if webhook is None or webhook.state in {"delivered", "given_up"} or job.state == "expired":
         return None
     return "seldom" if webhook.attempts else "often"
-
-
-def _asked(options: dict[str, Any]) -> dict[str, str]:
-    """Tell the options that were given or have a value, as texts."""
-    given = {name: value for name, value in options.items() if value not in (None, [], False)}
-    return {name: _text(value) for name, value in given.items()}
-
-
-def _text(value: Any) -> str:
-    if value is True:
-        return "yes"
-    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _took(job: Job) -> str | None:

@@ -49,6 +49,18 @@ def job_as_json(job: Job) -> dict[str, Any]:
     return told
 
 
+def options_as_texts(options: dict[str, Any]) -> dict[str, str]:
+    """Tell the options that were given or have a value, for people."""
+    given = {name: value for name, value in options.items() if value not in (None, [], False)}
+    return {name: _text(value) for name, value in given.items()}
+
+
+def _text(value: Any) -> str:
+    if value is True:
+        return "yes"
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
 def _webhook(webhook: Webhook) -> dict[str, Any]:
     return {"url": webhook.url, "state": webhook.state, "attempts": webhook.attempts}
 

@@ -3,8 +3,9 @@
 // often it is sent.
 
 import { callForJson, newWord, trouble } from "../api.js";
+import { followMetric } from "../metric.js";
 import { clearTrouble, showTrouble } from "../trouble.js";
-import { followKind, followMetric, suggestReference } from "./choices.js";
+import { followKind, suggestReference } from "./choices.js";
 import { listen } from "./list.js";
 
 const DEADLINE_MS = 3_600_000; // a long list over a slow line
@@ -84,7 +85,7 @@ listen(
   },
 );
 followKind(form);
-followMetric(form);
+followMetric(form, "space");
 for (const name of ["input", "change"]) {
   form.addEventListener(name, ({ target }) => {
     target.removeAttribute("aria-invalid");

@@ -1,4 +1,4 @@
-// The choices of the form, kept sensible: a kind has its own options, a metric its own tolerance.
+// The choices of the form, kept sensible: a kind has its own options, a file its reference.
 
 const NO_WORD = /[^A-Za-z0-9_.-]+/g;
 
@@ -11,17 +11,6 @@ export function followKind(form) {
     }
   };
   form.addEventListener("change", follow);
-  follow();
-}
-
-/** Forget the tolerance where the metric changes: 10 is little in Lab and everything in sRGB. */
-export function followMetric(form) {
-  const { space, max_distance: tolerance } = form.elements;
-  const follow = () => { tolerance.placeholder = space.selectedOptions[0].dataset.tolerance; };
-  space.addEventListener("change", () => {
-    tolerance.value = "";
-    follow();
-  });
   follow();
 }
 

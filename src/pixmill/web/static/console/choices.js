@@ -1,5 +1,4 @@
-// The choices of the form as request parameters, kept sensible: a tolerance belongs to its metric,
-// and nothing is asked with a number that is none.
+// The choices of the form as request parameters: nothing is asked with a number that is none.
 
 import { count } from "../words.js";
 
@@ -22,20 +21,6 @@ export function faults(form) {
     form.elements[name].setAttribute("aria-invalid", bad);
     return bad;
   }).map(([, sentence]) => sentence);
-}
-
-/** Forget the tolerance where the metric changes: 10 is little in Lab and everything in sRGB. */
-export function followMetric(form) {
-  const tolerance = form.elements.max_distance;
-  const follow = () => {
-    tolerance.placeholder = form.querySelector("input[name=color_space]:checked").dataset.tolerance;
-  };
-  form.addEventListener("change", (event) => {
-    if (event.target.name !== "color_space") return;
-    tolerance.value = "";
-    follow();
-  });
-  follow();
 }
 
 /** Offer the palettes that exist now, with their sizes; those of the page stay where that fails. */

@@ -1,10 +1,11 @@
 // The console: a picture and choices in, a question to the service, its answer on the page. The
 // newest question alone counts; whatever an older one brings is dropped.
 
+import { followMetric } from "../metric.js";
 import { clearTrouble, showTrouble } from "../trouble.js";
 import { show } from "./answer.js";
 import { ask } from "./ask.js";
-import { faults, followMetric, read, refreshPalettes } from "./choices.js";
+import { faults, read, refreshPalettes } from "./choices.js";
 import { listen } from "./source.js";
 
 const PAUSE_MS = 250;
@@ -98,7 +99,7 @@ listen(
   (found) => { source = found; look(); reveal(); },
   (sentence) => { source = null; refuse(sentence); },
 );
-followMetric(form);
+followMetric(form, "color_space");
 for (const name of ["input", "change"]) {
   form.addEventListener(name, (event) => { if (event.target.name) lookSoon(); });
 }
