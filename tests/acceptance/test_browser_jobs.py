@@ -262,6 +262,27 @@ def test_a_job_that_went_meanwhile_and_a_session_that_ended_are_told(
         client.delete(job["links"]["self"])
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "told"),
+    [
+        ("/jobs/nonsense", 404, "no such job"),
+        ("/jobs?limit=x", 400, "limit"),
+        (f"/jobs/{'0' * 32}", 404, "no such job"),
+        ("/jobs/x/y/z", 404, "Not Found"),
+        (f"/gallery/{'0' * 32}", 404, "no such image"),
+        ("/monitoring?minutes=x", 400, "minutes"),
+    ],
+)
+def test_errors_are_told_as_pages_to_browsers(
+    client: Client, path: str, status: int, told: str
+) -> None:
+    for accept, kind in (("*/*", "application/json"), ("text/html", "text/html; charset=utf-8")):
+        answer = client.get(path, headers={"Accept": accept})
+        assert (answer.status_code, answer.headers["content-type"]) == (status, kind)
+        assert answer.headers["vary"] == "Accept"
+        assert told in answer.text
+
+
 def test_jobs_of_others_and_scopes_that_lack_are_told_as_pages(place: Site, client: Client) -> None:
     job = followed(client, submit(client, a_list(place), kind="colors"))
     for name, path, told in (

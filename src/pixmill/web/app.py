@@ -6,7 +6,7 @@ import asyncio
 import errno
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -245,7 +245,7 @@ async def _answer_item_error(_: Request, error: Any) -> Response:
     return error_response(refusal)
 
 
-async def _answer_output_error(_: Request, error: Any) -> Response:
+async def _answer_output_error(_: Request, error: Any) -> NoReturn:
     """Answer where this machine lacks room or its catalog, and let the log say why."""
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -254,12 +254,12 @@ async def _answer_output_error(_: Request, error: Any) -> Response:
     raise overloaded(sentence, retry_after_s=_RETRY_AFTER_S) from error
 
 
-async def _answer_http_error(request: Request, error: Any) -> Response:
+async def _answer_http_error(request: Request, error: Any) -> NoReturn:
     code = "not_found" if error.status_code == 404 else "invalid_request"
     headers = dict(error.headers or {})
     if error.status_code == 405 and (methods := _methods_of(request.url.path)):
         headers["Allow"] = ", ".join(sorted(methods))
-    return error_response(ApiError(error.status_code, code, str(error.detail), headers=headers))
+    raise ApiError(error.status_code, code, str(error.detail), headers=headers) from error
 
 
 def _routes() -> list[BaseRoute]:
@@ -276,7 +276,7 @@ def _methods_of(path: str) -> set[str]:
     }
 
 
-async def _answer_invalid(_: Request, error: Any) -> Response:
+async def _answer_invalid(_: Request, error: Any) -> NoReturn:
     names = sorted({str(part["loc"][-1])[:100] for part in error.errors()})
     sentences = [f"Invalid value of {name}" for name in names]
-    return error_response(ApiError(400, "invalid_request", *sentences))
+    raise ApiError(400, "invalid_request", *sentences) from error

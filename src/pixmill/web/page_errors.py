@@ -1,4 +1,4 @@
-"""Refusals as pages, where a browser asks for a page: in its frame, with the way to the others.
+"""Errors as pages, where a browser asks for a page: in its frame, with the way to the others.
 
 Scripts and programs have them as JSON, from `armor.py`.
 """
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _PAGES = ("/batches", "/gallery", "/jobs", "/keys", "/monitoring")
-_SHOWN = frozenset({403, 404})
 
 
 class PageErrors:
@@ -31,17 +30,21 @@ class PageErrors:
         try:
             await self._app(scope, receive, send)
         except ApiError as error:
-            if error.status not in _SHOWN or not _is_page(scope):
+            if not _is_page(scope):
                 raise
             request = Request(scope)
+            error.headers = {**error.headers, "Vary": "Accept"}
+            if not wants_page(request):
+                raise
             parts = await services_of(request)
             page = parts.pages.render(
                 "refused.html", error.status, **visitor_of(request), errors=error.errors
             )
+            page.headers.update(error.headers)
             await page(scope, receive, send)
 
 
 def _is_page(scope: Scope) -> bool:
     path = scope["path"]
     is_one = any(path == page or path.startswith(f"{page}/") for page in _PAGES)
-    return is_one and scope["method"] == "GET" and wants_page(Request(scope))
+    return is_one and scope["method"] == "GET"
