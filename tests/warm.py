@@ -48,6 +48,7 @@ _PRELOAD = [
     "alembic.command",
     "pixmill.web.app",
     "uvicorn",
+    "tests.frozen",  # the last
 ]
 _LONG = frozenset({"serve", "colors", "match", "ingest"})
 _CONFIG = Path(__file__).parents[1] / "pyproject.toml"

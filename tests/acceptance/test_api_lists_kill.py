@@ -55,9 +55,12 @@ def cut_off(folder: Path, urls, wish, number):
         return job, service.credential
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize(
-    "wish", [{"kind": "colors", "counts": True}, {"kind": "match", "format": "jsonl"}]
+    ("number", "wish"),
+    [
+        (signal.SIGKILL, {"kind": "colors", "counts": True}),
+        (signal.SIGTERM, {"kind": "match", "format": "jsonl"}),
+    ],
 )
 def test_a_job_that_was_cut_off_ends_as_if_it_had_not_been(origin, gated, tmp_path, number, wish):
     job, credential = cut_off(tmp_path, gated, wish, number)

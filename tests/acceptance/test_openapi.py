@@ -51,7 +51,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
 
 
-@pytest.mark.parametrize(("sense", "flags"), [("yes", RIGHT), ("", ANYTHING)])
+@pytest.mark.parametrize(
+    ("sense", "flags"), [pytest.param("yes", RIGHT, marks=pytest.mark.soak), ("", ANYTHING)]
+)
 def test_every_answer_is_as_the_document_says(
     service: Service, origin: Origin, tmp_path: Path, sense: str, flags: tuple[str, ...]
 ) -> None:
