@@ -152,6 +152,7 @@ def test_killing_every_worker_costs_no_later_request(service: Service, api: http
     assert api.get("/readyz").status_code == 200
 
 
+@pytest.mark.soak
 def test_killing_workers_at_work_costs_those_requests_alone(
     service: Service, api: httpx.Client
 ) -> None:

@@ -200,6 +200,7 @@ def test_ids_and_synonyms_come_back_in_matches(api: httpx.Client, place: str) ->
     assert matched(api, place, (0, 105, 148))["id"] is None
 
 
+@pytest.mark.soak
 def test_a_hundred_thousand_colors_are_searched(api: httpx.Client, place: str) -> None:
     """Every one of them can be found, by a tree and by going through them all."""
     step = range(0, 256, 5)

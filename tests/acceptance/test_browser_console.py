@@ -147,19 +147,17 @@ def test_what_can_not_be_had_is_told_and_the_next_picture_is_looked_at(
     expect(page.locator("#trouble")).to_be_hidden()
 
 
-@pytest.mark.parametrize(
-    ("data", "sentence"),
-    [
+def test_a_file_that_is_no_picture_is_told(place: Site, page: Page) -> None:
+    for data, sentence in (
         (b"", "Could not parse image"),
         (b"no picture\n", "Could not parse image"),
         (square()[:60], "Could not parse image"),
         (bytes(MOST_BYTES + 1), "at most 300 kB are taken"),
-    ],
-    ids=["empty", "text", "cut off", "too large"],
-)
-def test_a_file_that_is_no_picture_is_told(page: Page, data: bytes, sentence: str) -> None:
-    upload(page, data)
-    refused(page, sentence)
+    ):
+        upload(page, data)
+        refused(page, sentence)
+        look(page, place.origin.url("/salmon.png"))
+        told(page, "salmon")
 
 
 def test_choices_change_the_answer_without_loading_the_page(place: Site, page: Page) -> None:

@@ -149,8 +149,9 @@ def test_the_list_renews_itself_and_leads_to_older_jobs(place: Site, client: Cli
 def test_who_reads_is_not_thrown_to_the_top_when_the_page_renews_itself(
     place: Site, client: Client
 ) -> None:
-    for number in range(15):
-        followed(client, submit(client, a_list(place, 1, 0), kind="colors", reference=f"{number}"))
+    made = [submit(client, a_list(place, 1, 0), kind="colors") for _ in range(15)]
+    for each in made:
+        followed(client, each)
     with held(place, "/read.png", SALMON) as release, place.page(None) as page:
         urls = [*a_list(place), place.origin.url("/read.png")]
         job = submit(client, urls, kind="colors")

@@ -171,7 +171,7 @@ def test_a_busy_service_says_when_to_try_again_and_then_lets_one(page):
 def test_who_is_signed_out_is_led_to_the_door(page):
     look(page, "signed-out")
     link = page.locator("#trouble").get_by_role("link", name="Sign in")
-    assert link.get_attribute("href") == "/sign-in?next=/"
+    assert link.get_attribute("href") == "/sign-in?next=%2F"
 
 
 @pytest.mark.parametrize("word", ["html", "odd"])

@@ -51,9 +51,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
 
 
-@pytest.mark.parametrize(
-    ("sense", "flags"), [pytest.param("yes", RIGHT, marks=pytest.mark.soak), ("", ANYTHING)]
-)
+@pytest.mark.soak
+@pytest.mark.parametrize(("sense", "flags"), [("yes", RIGHT), ("", ANYTHING)])
 def test_every_answer_is_as_the_document_says(
     service: Service, origin: Origin, tmp_path: Path, sense: str, flags: tuple[str, ...]
 ) -> None:

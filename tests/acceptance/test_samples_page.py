@@ -18,6 +18,7 @@ def curl():
         missing("curl is not installed: apt-get install curl")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("path", samples.PAGES, ids=lambda path: path.name)
 def test_a_page_shows_what_is_answered_now(path):
     page = path.read_text(encoding="utf-8")

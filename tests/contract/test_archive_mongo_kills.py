@@ -51,6 +51,7 @@ def process(*told, **options):
     return subprocess.Popen(order, cwd=PROJECT, text=True, stdout=subprocess.PIPE, **options)
 
 
+@pytest.mark.soak
 def test_processes_that_open_and_count_at_once_make_one_document_of_a_minute(mongod, raw, tmp_path):
     running = [process("count", mongod, tmp_path, 25, stdin=subprocess.PIPE) for _ in range(8)]
     for each in running:

@@ -56,11 +56,11 @@ def test_the_name_of_a_live_key_is_taken_and_that_of_a_revoked_one_free(catalog)
     assert catalog.keys.count() == 1
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_key_has_a_plain_name(catalog, name):
-    with pytest.raises(UsageError, match="a key's name is"):
-        catalog.keys.add(name, ["read"])
-    assert catalog.keys.revoke(name) is None
+def test_a_key_has_a_plain_name(catalog):
+    for name in HOSTILE:
+        with pytest.raises(UsageError, match="a key's name is"):
+            catalog.keys.add(name, ["read"])
+        assert catalog.keys.revoke(name) is None
     assert catalog.keys.all() == []
 
 

@@ -40,6 +40,7 @@ def wait_until(condition, what):
         time.sleep(0.005)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("workers", [1, 3])
 def test_workers_killed_100_times_from_outside_lose_nothing_and_repeat_nothing(workers, children):
     """Each kill comes at a random moment; no item is at work in three of them."""

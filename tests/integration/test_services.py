@@ -9,6 +9,8 @@ import textwrap
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 
 def test_nginx_serves_the_files_of_a_folder(nginx, tmp_path):
     (tmp_path / "a.png").write_bytes(b"bytes of a")
@@ -17,6 +19,7 @@ def test_nginx_serves_the_files_of_a_folder(nginx, tmp_path):
         assert answer.read() == b"bytes of a"
 
 
+@pytest.mark.soak
 def test_a_missing_service_skips_and_says_how_to_get_it(tmp_path):
     run = _run_nested(tmp_path, {})
     assert run.returncode == 0
@@ -24,12 +27,14 @@ def test_a_missing_service_skips_and_says_how_to_get_it(tmp_path):
     assert "1 tests want nginx: apt-get install nginx-light" in run.stdout
 
 
+@pytest.mark.soak
 def test_a_missing_service_fails_where_services_are_required(tmp_path):
     run = _run_nested(tmp_path, {"PIXMILL_REQUIRE_SERVICES": "1"})
     assert run.returncode == 1
     assert "1 tests want nginx: apt-get install nginx-light" in run.stdout
 
 
+@pytest.mark.soak
 def test_a_process_left_behind_fails_the_run(tmp_path):
     run = _run_nested(tmp_path, {}, "subprocess.Popen(['sleep', '8'])")
     assert run.returncode == 1

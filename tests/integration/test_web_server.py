@@ -186,6 +186,7 @@ def test_two_hundred_clients_at_once_all_get_an_answer():
         assert statuses == [200] * 200
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("path", ["/deny", "/swallow"])
 def test_two_gigabytes_in_chunks_are_refused_with_flat_memory(path):
     """One route answers without reading, the other reads until the limit is passed."""

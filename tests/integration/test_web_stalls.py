@@ -70,6 +70,7 @@ def mongo_processes(url: str) -> list[psutil.Process]:
 PROCESSES = {"postgres": postgres_processes, "mongod": mongo_processes}
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["postgres", "mongod"])
 async def test_an_archive_that_hangs_keeps_nobody_else_waiting(tmp_path, request, kind):
     """Its requests are refused, in the end at once; the others go on; it comes back by itself."""
@@ -103,6 +104,7 @@ async def test_an_archive_that_hangs_keeps_nobody_else_waiting(tmp_path, request
         assert app.log("defect") == []
 
 
+@pytest.mark.soak
 def test_a_service_ends_though_its_database_hangs(tmp_path, postgres):
     """It lives, says that nobody can sign in, and ends when it is told to."""
     with (

@@ -90,6 +90,7 @@ async def test_receivers_that_do_not_answer_keep_no_other_waiting(catalog, recei
     assert {state(catalog, each) for each in slow} == {(0, "due")}
 
 
+@pytest.mark.soak
 async def test_many_are_told_once_by_two(catalog, receiver):
     url = receiver.serve("/told", b"")
     made = [canceled(catalog, url) for _ in range(50)]

@@ -170,6 +170,7 @@ def test_without_numba_numpy_counts():
     assert run_python("import sys; sys.modules['numba'] = None" + textwrap.dedent(CHECK)) == "numpy"
 
 
+@pytest.mark.soak
 def test_without_a_folder_for_the_cache_kernels_are_compiled_in_memory():
     """As for a read-only installation and home."""
     no_folder = """

@@ -103,6 +103,7 @@ def test_a_large_jpeg_that_is_cut_off_is_corrupt(share):
             list(decode(odd, probe(odd)))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("after", [b"\xff\xd0\xff\xd9", b"\xff\x01\xff\xd9", b"\xff\xd0",
                                    b"\xff\xd0\x12\x34\xff\xd9"])  # fmt: skip
 @pytest.mark.parametrize("before", [b"", b"xx"])
@@ -118,6 +119,7 @@ def test_a_stray_marker_in_a_large_jpeg_that_lacks_nothing_is_left_to_the_decode
     assert_strips_equal_the_whole(data, by_pillow(data))
 
 
+@pytest.mark.soak
 def test_a_large_jpeg_without_its_end_marker_or_with_stray_bytes_is_whole():
     whole = by_pillow(LARGE_JPEG)
     assert_strips_equal_the_whole(LARGE_JPEG[:-2], whole)

@@ -130,6 +130,7 @@ for text in sys.argv[3:]:
 """
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own count of memory is read")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_a_chain_takes_no_more_memory_than_estimated(tmp_path, kind):

@@ -253,6 +253,7 @@ print(*shape, kibibytes("VmHWM") - before)
 """
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
 def test_a_hundred_megapixels_take_less_than_100_mb(kind, tmp_path):
     if kind == "png":

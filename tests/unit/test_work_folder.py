@@ -62,7 +62,7 @@ def test_many_that_begin_and_clear_at_once_keep_their_own(tmp_path):
     wrong = []
 
     def work():
-        for _ in range(50):
+        for _ in range(20):
             with work_folder(tmp_path, ".work-") as folder:
                 (folder / "file").write_text("x")
                 if not (folder / "file").exists():
