@@ -222,7 +222,6 @@ def surroundings(view, argument):
         "read_only": view.readonly,
         "descriptors": sorted(int(entry.name) for entry in Path("/proc/self/fd").iterdir()),
         "preloaded": "colorsys" in sys.modules,
-        "niceness": os.nice(0),
     }
 
 

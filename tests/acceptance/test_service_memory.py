@@ -40,9 +40,10 @@ SMALL = plain((1, 2, 3))
 
 
 class Gauge:
-    """Adds up the memory of a service's processes ten times a second; shared pages count once."""
+    """Adds up the memory of a service's processes ever again; shared pages count once."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, every_s: float = 0.1) -> None:
+        self._every_s = every_s
         self._process = psutil.Process(service.process.pid)
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch)
@@ -64,7 +65,7 @@ class Gauge:
         return total
 
     def _watch(self) -> None:
-        while not self._done.wait(0.1):
+        while not self._done.wait(self._every_s):
             self.peak = max(self.peak, self.now())
 
 

@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 # a crashed decoder while the parent is still finishing its work.
 LEFT_TO_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
-# Workers take every processor there is; the parent, which feeds them and answers clients meanwhile,
-# goes before them.
-_NICENESS = 10
-
 _PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
@@ -70,7 +66,6 @@ def _settle() -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_PARENT)
     forbid_core_dumps()
-    os.nice(_NICENESS)
     with contextlib.suppress(OSError):  # standard error may be closed
         os.dup2(2, 1)  # what a decoder prints must not end in a table on standard output
     # Libraries' threads that exist at the fork (BLAS) are not used by workers.

@@ -18,6 +18,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixmill.batch.once import Once
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,7 +62,7 @@ class Credentials:
         self._catalog = catalog
         self._ask = ask
         self._clock = clock
-        self._believed: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self.forget_all()
 
     async def find(self, authorization: str | None, cookie: str | None) -> Caller | None:
         """Find who asks, by the Authorization header if there is one, else by the cookie.
@@ -75,8 +77,11 @@ class Credentials:
         return None
 
     def forget_all(self) -> None:
-        """Believe nothing any more, as after a sign-out."""
-        self._believed.clear()
+        """Believe nothing any more, nor what is being looked up, as after a sign-out."""
+        self._believed: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        # One look for all who ask meanwhile: a crowd would take all threads of the catalog whenever
+        # its key had been believed for long enough.
+        self._looks: Once[Caller | None] = Once(0, lambda caller: caller)
 
     async def _remembered(
         self, kind: str, text: str, find: Callable[[str], Caller | None]
@@ -88,13 +93,18 @@ class Credentials:
         until, caller = self._believed.get(place, (0.0, None))
         if caller is not None and self._clock() < until:
             return caller
-        caller = await self._ask(find, text)
-        self._believed.pop(place, None)
-        if caller is not None:
-            self._believed[place] = (self._clock() + BELIEVED_S, caller)
-            if len(self._believed) > _MOST_BELIEVED:
-                self._believed.popitem(last=False)
-        return caller
+        believed = self._believed
+
+        async def look() -> Caller | None:
+            found = await self._ask(find, text)
+            believed.pop(place, None)
+            if found is not None:
+                believed[place] = (self._clock() + BELIEVED_S, found)
+                if len(believed) > _MOST_BELIEVED:
+                    believed.popitem(last=False)
+            return found
+
+        return await self._looks.get(place, look)
 
     def _by_header(self, header: str) -> Caller | None:
         name, text = _named_key(header)
