@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from playwright.sync_api import expect
+
 from tests.acceptance.browser_site import NARROW
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ def check_looks(page: Page, states: Iterable[str]) -> None:
             assert len(written) >= 3
             faint = [pair for pair in written if pair[1] < _LEAST_CONTRAST]
             assert (state, scheme, faint) == (state, scheme, [])
+        expect(page.locator("meta[name=viewport]")).to_have_count(1)
         page.set_viewport_size(NARROW)
         width = page.evaluate("document.documentElement.scrollWidth")
         assert (state, width) == (state, NARROW["width"])

@@ -301,7 +301,6 @@ def test_a_page_of_another_site_can_not_use_the_key_that_a_browser_remembers(
     auth = name, make_key(folder, name, "write")
     answer = nobody_asks.delete("/palettes/nobodys", auth=auth, headers=headers)
     assert answer.status_code == status
-    assert nobody_asks.post("/palettes", auth=auth, headers=headers).status_code in {403, 405}
     own = {"Origin": str(nobody_asks.base_url).rstrip("/")}
     assert nobody_asks.delete("/palettes/nobodys", auth=auth, headers=own).status_code == 404
     assert nobody_asks.get("/healthz", auth=auth, headers=headers).status_code == 200

@@ -101,6 +101,7 @@ def test_the_job_makes_the_very_same_bytes(api, keep):
         (PHOTO, "image/webp;q=2", "WEBP"),
         (PHOTO, "image/jpeg,image/avif;q=0.1", "JPEG"),
         (DRAWING, "image/png,image/webp;q=0.01", "PNG"),
+        (PHOTO, "image/png,image/webp;q=0.9", "WEBP"),
     ],
 )
 def test_auto_chooses_what_the_client_takes(api, keep, data, accept, format_):

@@ -248,9 +248,7 @@ def test_why_a_job_failed_is_told_in_its_sentence(place: Site, client: Client) -
         expect(page.get_by_role("button", name="Retry")).to_be_visible()
 
 
-def test_a_job_that_went_meanwhile_and_a_session_that_ended_are_told(
-    place: Site, client: Client
-) -> None:
+def test_a_session_that_ended_meanwhile_is_told(place: Site, client: Client) -> None:
     with held(place, "/out.png", SALMON), place.page(None) as page:
         job = submit(client, [place.origin.url("/out.png")], kind="colors")
         page.goto(job["links"]["self"])

@@ -95,7 +95,8 @@ def test_a_job_is_shown_canceled_and_done_again(jobs, made):
 
 def test_a_job_of_a_list_is_shown(jobs, data, made):
     with open_catalog(None, data) as catalog:
-        options = {"n": 3, "columns": ["a", "b"], "counts": True, "header": False, "palette": None}
+        options = {"n": 3, "columns": ["a", "b"], "counts": True, "header": False, "alpha": None}
+        options |= {"max_distance": 0.0}
         spec = {"options": options, "list": "lists/a.txt", "source": "cam-9"}
         key_id = catalog.keys.all()[0].id
         job, _ = catalog.jobs.add(NewJob(key_id=key_id, kind="colors", spec=spec))
@@ -103,7 +104,8 @@ def test_a_job_of_a_list_is_shown(jobs, data, made):
     assert (told["kind"], told["state"], told["source"]) == ("colors", "queued", "cam-9")
     assert (told["n"], told["columns"], told["counts"]) == ("3", "a, b", "yes")
     assert told["progress"] == "0 of 1, 0 failed"
-    assert not {"header", "palette"} & told.keys()
+    assert told["max_distance"] == "0.0"
+    assert not {"header", "alpha"} & told.keys()
 
 
 def test_a_list_of_which_something_failed_is_done_again(jobs, data, made):

@@ -55,6 +55,7 @@ async def test_beyond_those_at_work_and_waiting_all_are_refused():
         error = caught.value
         assert (error.status, error.code) == (503, "overloaded")
         assert int(error.headers["Retry-After"]) >= 1
+        assert 0.1 <= error.pause_s <= 0.5
         with pytest.raises(ApiError):
             turns.check(next(KEYS))
     assert turns.waiting == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import pytest
@@ -99,6 +100,35 @@ async def test_a_revoked_key_is_believed_so_long_and_no_longer(catalog, credenti
     assert await credentials.find(header, None) is None
     clock.now -= BELIEVED_S
     assert await credentials.find(header, None) is None
+
+
+async def test_a_crowd_with_one_key_is_one_look_at_the_catalog(catalog, clock):
+    looks = 0
+
+    class Counted(StoreCalls):
+        async def __call__(self, *arguments):
+            nonlocal looks
+            looks += 1
+            return await super().__call__(*arguments)
+
+    credentials = Credentials(catalog, Counted("catalog"), clock)
+    _, text = catalog.keys.add("shop", ["read"])
+    for _ in range(2):
+        found = await asyncio.gather(*(credentials.find(f"Bearer {text}", None) for _ in range(64)))
+        assert {caller.key.name for caller in found} == {"shop"}
+        clock.now += BELIEVED_S
+    assert looks == 2
+
+
+async def test_what_was_being_looked_up_at_a_sign_out_is_not_believed_after_it(catalog, clock):
+    credentials = Credentials(catalog, StoreCalls("catalog"), clock)
+    _, text = catalog.keys.add("shop", ["read"])
+    looking = asyncio.create_task(credentials.find(f"Bearer {text}", None))
+    await asyncio.sleep(0)
+    catalog.keys.revoke("shop")
+    credentials.forget_all()
+    await looking
+    assert await credentials.find(f"Bearer {text}", None) is None
 
 
 async def test_belief_is_not_lengthened_by_asking(catalog, credentials, clock):

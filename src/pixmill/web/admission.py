@@ -1,6 +1,7 @@
 """How many requests may be at work on images, and how many may wait for that.
 
-Whoever comes beyond both is refused at once: a queue without end only makes everybody late.
+Whoever comes beyond both is refused: a queue without end only makes everybody late. The refusal is
+answered after a pause, since whoever asks again at once takes the time of those who have a turn.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from pixmill.web.errors import ApiError, overloaded
+from pixmill.web.errors import overloaded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pixmill.web.errors import ApiError
     from pixmill.web.metrics import Metrics
 
     class Refusal(Protocol):
@@ -58,21 +60,16 @@ class Admission:
         """Refuse by ApiError if a turn could not even be waited for now."""
         full = self._turns.locked() and self.waiting >= self._most_waiting
         if full or self._by_key[key] >= self._most_of_one:
-            raise self._refusal(
+            error = self._refusal(
                 "Too many requests are at work and waiting", retry_after_s=_RETRY_AFTER_S
             )
+            error.pause_s = random.uniform(*_REFUSAL_PAUSE_S)  # noqa: S311  no secret
+            raise error
 
     @asynccontextmanager
     async def turn(self, key: str) -> AsyncIterator[None]:
-        """Wait for a turn and hold it meanwhile; raises as `check`, after a pause.
-
-        Whoever asks again at once would take the time of those who have a turn.
-        """
-        try:
-            self.check(key)
-        except ApiError:
-            await asyncio.sleep(random.uniform(*_REFUSAL_PAUSE_S))  # noqa: S311  no secret
-            raise
+        """Wait for a turn and hold it meanwhile; raises as `check`."""
+        self.check(key)
         self._by_key[key] += 1
         try:
             await self._wait()

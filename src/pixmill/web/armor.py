@@ -70,6 +70,8 @@ class Armor:
             if error.status >= 500:  # not our client's doing, and no defect: one line
                 reason = error.__cause__ or "; ".join(error.errors)
                 self._log.warning("failed", request_id=exchange.id, reason=str(reason))
+            if error.pause_s:
+                await asyncio.sleep(error.pause_s)
             await exchange.fail(error)
         except ClientDisconnect:
             exchange.body.disconnected = True

@@ -22,6 +22,7 @@ class ApiError(Exception):
 
     `status` is HTTP's, `code` the stable word for the cause, `errors` the sentences that the
     client is shown, `headers` what the answer carries besides, `more` further values of its body.
+    The answer waits for `pause_s` seconds, when all that the request held has been given back.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class ApiError(Exception):
         self.errors: tuple[str, ...] = errors
         self.headers: Mapping[str, str] = headers or {}
         self.more: Mapping[str, Any] = more or {}
+        self.pause_s = 0.0
 
 
 def error_body(code: str, errors: Sequence[str], **more: Any) -> bytes:

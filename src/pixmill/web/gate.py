@@ -186,6 +186,8 @@ def _check_site(scope: Scope, headers: Headers, caller: Caller) -> None:
     """
     if caller.session or scope["method"] in _SAFE or CSRF_HEADER in headers:
         return
+    if scope["path"] in _FORMS or not headers.get("authorization", "").lower().startswith("basic"):
+        return  # no browser remembers another credential
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is None and origin is not None:
         site = "same-origin" if origin.partition("://")[2] == headers.get("host") else "cross-site"

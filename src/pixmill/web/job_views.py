@@ -51,8 +51,11 @@ def job_as_json(job: Job) -> dict[str, Any]:
 
 def options_as_texts(options: dict[str, Any]) -> dict[str, str]:
     """Tell the options that were given or have a value, for people."""
-    given = {name: value for name, value in options.items() if value not in (None, [], False)}
-    return {name: _text(value) for name, value in given.items()}
+    return {
+        name: _text(value)
+        for name, value in options.items()
+        if value or (value == 0 and value is not False)
+    }
 
 
 def _text(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Errors as pages, where a browser asks for a page: in its frame, with the way to the others.
 
-Scripts and programs have them as JSON, from `armor.py`.
+Scripts and programs have them as JSON, from `armor.py`; so have all what this service is to blame
+for, which is logged there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 
 from pixmill.web.errors import ApiError
+from pixmill.web.gate import CSRF_HEADER
 from pixmill.web.pages import wants_page
 from pixmill.web.services import services_of, visitor_of
 
@@ -30,15 +32,19 @@ class PageErrors:
         try:
             await self._app(scope, receive, send)
         except ApiError as error:
-            if not _is_page(scope):
+            if error.status >= 500 or not _is_page(scope):
                 raise
             request = Request(scope)
             error.headers = {**error.headers, "Vary": "Accept"}
-            if not wants_page(request):
+            if CSRF_HEADER in request.headers or not wants_page(request):
                 raise
             parts = await services_of(request)
             page = parts.pages.render(
-                "refused.html", error.status, **visitor_of(request), errors=error.errors
+                "refused.html",
+                error.status,
+                **visitor_of(request),
+                errors=error.errors,
+                is_forbidden=error.status == 403,
             )
             page.headers.update(error.headers)
             await page(scope, receive, send)

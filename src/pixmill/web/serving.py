@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 FIRST_KEY = "first"
 _LINK_S = 3600.0
-# Requests that wait leave cycles in the oldest generation, 50 objects each. As Python has it, 70,000
-# are collected at a time, while everybody waits for a tenth of a second; these are 7,000.
+# Requests leave 50 objects each in cycles. As Python has it, these are collected after 70,000
+# objects, and everybody waits for a tenth of a second; here after 7,000.
 _COLLECTIONS = 700, 5, 2
 # A GIF of one orange pixel, so that the line works wherever it is pasted.
 _DOT = r"GIF89a\1\0\1\0\200\0\0\377\245\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 AUTO, SAME = "auto", "same"
 _BY_ACCEPT = "avif", "webp"  # the best first; what is understood by all stands in for both
-_BY_ALL = "jpeg", "png"
 _LOSSLESS = frozenset({"png", "gif", "ico"})  # of drawings, which JPEG would smear
 _CONVERT = "convert"
 _QUALITY = re.compile(r"[1-9][0-9]?|100")
@@ -38,23 +37,24 @@ _KEPT_WISHES = 1024
 class Wish(NamedTuple):
     """A picture of whatever image: `key` stands for it in caches.
 
-    `auto` is the format that the client accepts best, or nothing where it takes what all
-    understand; `SAME` for that of the chain or the image; None where the chain tells all.
+    `auto` is the formats that the client accepts best, where JPEG and where PNG would stand in for
+    what it does not name; `SAME` for that of the chain or the image; None where the chain tells
+    all.
     """
 
     key: str
     chain: Chain
     quality: int
-    auto: str | None
+    auto: tuple[str, str] | str | None
 
     def chain_for(self, header: Header) -> Chain:
         """Tell the whole chain for an image."""
         if self.auto is None:
             return self.chain
-        if self.auto == SAME:
+        if isinstance(self.auto, str):
             return (*self.chain, Step(_CONVERT, (output_format(header, self.chain), self.quality)))
         is_plain = header.format not in _LOSSLESS and not may_have_alpha(header, self.chain)
-        format_ = self.auto or ("jpeg" if is_plain else "png")
+        format_ = self.auto[0 if is_plain else 1]
         return (*self.chain, Step(_CONVERT, (format_, self.quality)))
 
 
@@ -66,7 +66,9 @@ def wish_of(query: QueryParams, accept: str) -> Wish:
 
 
 @lru_cache(maxsize=_KEPT_WISHES)
-def _read(ops: Sequence[str], format_: str, quality: str, auto: str | None) -> Wish:
+def _read(
+    ops: Sequence[str], format_: str, quality: str, auto: tuple[str, str] | str | None
+) -> Wish:
     mistakes: list[str] = []
     chain: Chain = ()
     try:
@@ -86,16 +88,21 @@ def _read(ops: Sequence[str], format_: str, quality: str, auto: str | None) -> W
     return Wish(key, chain, number, auto)
 
 
-def _best_of(accept: str) -> str:
+def _best_of(accept: str) -> tuple[str, str]:
     """Choose by the Accept header: what it names outright, since `*/*` is what all say.
 
-    The one it likes best by weights (RFC 9110, section 12.4.2), the first of ours among equals.
+    The one it likes best by weights (RFC 9110, section 12.4.2), the first of ours among equals: of
+    AVIF, WebP and JPEG, and of AVIF, WebP and PNG.
     """
     weights = {}
     for part in accept.lower().split(","):
         kind, *parameters = (word.strip() for word in part.split(";"))
         told = [match[1] for word in parameters if (match := _WEIGHT.fullmatch(word))]
         weights[kind] = float(told[0]) if told else 1.0
-    liked = {name: weights.get(f"image/{name}", 0.0) for name in (*_BY_ACCEPT, *_BY_ALL)}
-    best = max(liked, key=liked.__getitem__)
-    return best if best in _BY_ACCEPT and liked[best] else ""
+
+    def best(otherwise: str) -> str:
+        liked = {name: weights.get(f"image/{name}", 0.0) for name in (*_BY_ACCEPT, otherwise)}
+        first = max(liked, key=liked.__getitem__)
+        return first if liked[first] else otherwise
+
+    return best("jpeg"), best("png")

@@ -78,7 +78,7 @@ export function listen(changed, refused) {
       place("urls").value = before ? `${before}\n${text}` : text;
       takeText();
     }
-  }, "input, textarea");
+  }, "textarea, input:not([type=radio], [type=checkbox], [type=file])");
 }
 
 function tell(words) {

@@ -5,7 +5,8 @@
 import { call } from "../api.js";
 import { clearTrouble, showTrouble } from "../trouble.js";
 
-const EVERY_MS = { events: 3000, often: 3000, seldom: 30_000 };
+const OFTEN_MS = 3000;
+const EVERY_MS = { events: OFTEN_MS, often: OFTEN_MS, seldom: 30_000 };
 const OVER = [401, 403, 404];
 
 const place = (id) => document.getElementById(id);
@@ -14,14 +15,15 @@ let events = null;
 let timer = 0;
 let renewing = null;
 let isStale = false; // something happened while the page was being asked for
+let isBehind = false; // the page as it stands now is not shown yet
 let told = ""; // the trouble that is shown
 
 /** Renew the page from time to time for as long as it says that something runs. */
 export function follow(waitS = 0) {
   const { follow: way, events: path } = place("live").dataset;
-  const isFollowed = Boolean(way) && !document.hidden;
+  const isFollowed = (Boolean(way) || isBehind) && !document.hidden;
   clearTimeout(timer);
-  if (isFollowed) timer = setTimeout(renew, Math.max(EVERY_MS[way], waitS * 1000));
+  if (isFollowed) timer = setTimeout(renew, Math.max(EVERY_MS[way] ?? OFTEN_MS, waitS * 1000));
   listen(isFollowed ? path : undefined);
 }
 
@@ -54,7 +56,9 @@ function show(page) {
   told = "";
   const before = place("live");
   const after = page.getElementById("live");
-  if (before.outerHTML === after.outerHTML || isSelecting(before)) return;
+  const isNew = before.outerHTML !== after.outerHTML;
+  isBehind = isNew && isInUse(before);
+  if (!isNew || isBehind) return;
   const focused = before.contains(document.activeElement) ? document.activeElement : null;
   const was = before.dataset.state;
   before.replaceWith(after);
@@ -70,9 +74,11 @@ function twin(old, part) {
   return [...part.querySelectorAll(old.localName)].find(same);
 }
 
-function isSelecting(part) {
+/** Whether somebody selects text of the part, or is asked something and goes back there then. */
+function isInUse(part) {
   const selection = getSelection();
-  return !selection.isCollapsed && part.contains(selection.anchorNode);
+  const isSelected = !selection.isCollapsed && selection.containsNode(part, true);
+  return isSelected || document.querySelector("dialog[open]") !== null;
 }
 
 // Said once, or a screen reader would read it every few seconds.

@@ -43,9 +43,10 @@ async function carryOut(order) {
   busy.add(order.path);
   const { method, path } = ACTIONS[order.action];
   const outcome = await callForJson(order.path + path, { method });
-  busy.delete(order.path);
   clearTrouble(place("trouble"));
+  getSelection().removeAllRanges(); // which would keep the page as it was
   await renew();
+  busy.delete(order.path);
   if (outcome.errors) showTrouble(place("trouble"), outcome, () => carryOut(order));
   else place("state").textContent = `The job is ${outcome.json.state}.`;
 }
