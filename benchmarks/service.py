@@ -125,6 +125,7 @@ class Pulse:
         self._ours, theirs = context.Pipe()
         self._process = context.Process(target=_ask_healthz, args=(self._url, theirs))
         self._process.start()
+        theirs.close()  # so that the end of the process is seen
         self._ours.recv()  # it has begun
         return self
 

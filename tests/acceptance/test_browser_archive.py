@@ -17,7 +17,7 @@ from tests.pictures import png
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 PHOTO = encoded(picture(300, 450), "JPEG")
 MD5 = hashlib.md5(PHOTO, usedforsecurity=False).hexdigest()
@@ -88,6 +88,12 @@ def test_an_empty_gallery_says_how_to_fill_it(browser: Browser, tmp_path) -> Non
         expect(page.locator("#live")).to_contain_text("Nothing came.")
 
 
+def shown(page: Page) -> Iterator[str]:
+    for path in PAGES:
+        assert page.goto(path).ok
+        yield path
+
+
 def test_every_state_is_readable_in_light_and_dark_and_whole_on_a_phone(place: Site) -> None:
     with place.page(None) as page:
-        check_looks(page, (path for path in PAGES if page.goto(path).ok))
+        check_looks(page, shown(page))

@@ -280,6 +280,8 @@ def test_errors_are_told_as_pages_to_browsers(
         assert (answer.status_code, answer.headers["content-type"]) == (status, kind)
         assert answer.headers["vary"] == "Accept"
         assert told in answer.text
+    script = client.get(path, headers={"Accept": "text/html", "X-CSRF-Token": "x"})
+    assert told in " ".join(script.json()["errors"])
 
 
 def test_jobs_of_others_and_scopes_that_lack_are_told_as_pages(place: Site, client: Client) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ SECURITY = {
 def service():
     with serving() as running:
         yield running
+
+
+def test_a_refusal_that_is_put_off_is_answered_as_late(service):
+    begun = time.monotonic()
+    status, _, body = service.request("GET", "/put-off")
+    assert (status, json.loads(body)["errors"]) == (429, ["Later."])
+    assert time.monotonic() - begun >= 0.3
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,12 @@ async def deny(request):
     raise ApiError(401, "unauthorized", "No.", headers={"WWW-Authenticate": "Basic"})
 
 
+async def put_off(request):
+    error = ApiError(429, "too_many_requests", "Later.")
+    error.pause_s = 0.3
+    raise error
+
+
 async def boom(request):
     raise RuntimeError(SECRET)
 
@@ -164,6 +170,7 @@ def make_app(log, metrics=None, *, networks=(), limits_of_bodies=None, budgets=N
             Route("/swallow", swallow, methods=["POST"]),
             Route("/deny", deny, methods=["GET", "POST"]),
             Route("/boom", boom),
+            Route("/put-off", put_off),
             Route("/half", half),
             Route("/slow", slow, methods=["GET", "POST"]),
             Route("/lazy", lazy, methods=["POST"]),

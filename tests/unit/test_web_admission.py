@@ -1,4 +1,4 @@
-"""Turns: so many at work, so many waiting in their order, all others refused at once."""
+"""Turns: so many at work, so many waiting in their order, all others refused."""
 
 from __future__ import annotations
 

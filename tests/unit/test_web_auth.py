@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 
 import pytest
 from hypothesis import given
@@ -120,14 +121,34 @@ async def test_a_crowd_with_one_key_is_one_look_at_the_catalog(catalog, clock):
     assert looks == 2
 
 
+async def test_a_crowd_is_refused_where_the_catalog_hangs(catalog, clock, monkeypatch):
+    hanging = threading.Event()
+    monkeypatch.setattr(catalog.keys, "find", lambda _: hanging.wait(60))
+    credentials = Credentials(catalog, StoreCalls("catalog", threads=2, patience_s=0.2), clock)
+    crowd = (credentials.find("Bearer pm_x", None) for _ in range(64))
+    errors = await asyncio.gather(*crowd, return_exceptions=True)
+    hanging.set()
+    assert {error.status for error in errors} == {503}
+
+
 async def test_what_was_being_looked_up_at_a_sign_out_is_not_believed_after_it(catalog, clock):
-    credentials = Credentials(catalog, StoreCalls("catalog"), clock)
+    seen, told = asyncio.Event(), asyncio.Event()
+
+    class Slow(StoreCalls):
+        async def __call__(self, *arguments):
+            found = await super().__call__(*arguments)
+            seen.set()
+            await told.wait()
+            return found
+
+    credentials = Credentials(catalog, Slow("catalog"), clock)
     _, text = catalog.keys.add("shop", ["read"])
     looking = asyncio.create_task(credentials.find(f"Bearer {text}", None))
-    await asyncio.sleep(0)
+    await seen.wait()
     catalog.keys.revoke("shop")
     credentials.forget_all()
-    await looking
+    told.set()
+    assert await looking is not None
     assert await credentials.find(f"Bearer {text}", None) is None
 
 

@@ -89,6 +89,7 @@ _UPLOADS = (
 )  # fmt: skip
 _PALETTE_BYTES = 16 * 2**20  # some 150,000 colors
 _RETRY_AFTER_S = 10
+_LOOK_UP_S = 5.0
 _PATIENCE_S = 5.0  # with jobs at work, when the service ends
 
 
@@ -97,7 +98,9 @@ def create_app(
 ) -> FastAPI:
     """Make the app; its pool and fetcher live from startup to shutdown."""
     ask_catalog, ask_archive = StoreCalls("catalog"), StoreCalls("archive")
-    credentials, quotas = Credentials(catalog, ask_catalog), Quotas(settings)
+    # Few, and not for long: the requests of a crowd wait for one call that looks up their key.
+    look_up = StoreCalls("catalog", threads=2, patience_s=_LOOK_UP_S)
+    credentials, quotas = Credentials(catalog, look_up), Quotas(settings)
     upload_bytes = settings.max_bytes + MULTIPART_BYTES
     limits = BodyLimits(
         by_path={**dict.fromkeys(_UPLOADS, upload_bytes), "/jobs": settings.max_list},

@@ -7,6 +7,7 @@ exceptions into answers of its own: Starlette's `middleware=` list is such a pla
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from typing import TYPE_CHECKING
@@ -70,7 +71,7 @@ class Armor:
             if error.status >= 500:  # not our client's doing, and no defect: one line
                 reason = error.__cause__ or "; ".join(error.errors)
                 self._log.warning("failed", request_id=exchange.id, reason=str(reason))
-            if error.pause_s:
+            with contextlib.suppress(asyncio.CancelledError):  # the server stops: no time for it
                 await asyncio.sleep(error.pause_s)
             await exchange.fail(error)
         except ClientDisconnect:

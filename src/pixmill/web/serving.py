@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 FIRST_KEY = "first"
 _LINK_S = 3600.0
-# Requests leave 50 objects each in cycles. As Python has it, these are collected after 70,000
-# objects, and everybody waits for a tenth of a second; here after 7,000.
+# Requests leave 50 objects each in cycles. As Python has it, these are collected after 80,000
+# objects, and everybody waits for a tenth of a second; here after 12,000.
 _COLLECTIONS = 700, 5, 2
 # A GIF of one orange pixel, so that the line works wherever it is pasted.
 _DOT = r"GIF89a\1\0\1\0\200\0\0\377\245\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
@@ -58,6 +58,7 @@ def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
             # would stop all requests for as long.
             gc.collect()
             gc.freeze()
+            gc.collect()  # which has the interpreter forget how much there was
             gc.set_threshold(*_COLLECTIONS)
 
         server.serve(introduce)

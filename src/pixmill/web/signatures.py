@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
+from pixmill.batch.once import Once
 from pixmill.signing import good_for_s, is_signed, opens
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Signatures:
         self._ask = ask
         self._clock = clock
         self._secrets: list[bytes] = []
+        self._looks: Once[list[bytes]] = Once(0, lambda secrets: secrets)
         self._believed_until = 0.0
 
     def are_claimed(self, scope: Scope) -> bool:
@@ -49,7 +52,9 @@ class Signatures:
         """
         now = self._clock()
         if now >= self._believed_until or now < self._believed_until - _BELIEVED_S:
-            self._secrets = await self._ask(self._catalog.secrets.live)
+            # One look for all who ask meanwhile, as for keys.
+            look = partial(self._ask, self._catalog.secrets.live)
+            self._secrets = await self._looks.get(None, look)
             self._believed_until = now + _BELIEVED_S
         return good_for_s(scope["path"], _query(scope), self._secrets, now)
 

@@ -109,4 +109,4 @@ function stop() {
   stopListening();
 }
 
-document.addEventListener("visibilitychange", () => { if (place("live").dataset.follow) renew(); });
+document.addEventListener("visibilitychange", () => { if (place("live").dataset.follow || isBehind) renew(); });
