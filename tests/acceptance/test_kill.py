@@ -109,7 +109,12 @@ class Killing:
             else:
                 wait_for(sign, process)
                 time.sleep(rng.uniform(0.0, after_s))
-            hits += process.poll() is None
+            if process.poll() is None:
+                hits += 1
+            elif (
+                number == 0
+            ):  # none of it was done before: the machine was slower when it was timed
+                self._within_s *= 0.8
             kill_group(process)
         self._end()
         return hits
