@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pixmill.store.jobs import Event, Jobs
 
 LEASE_S = 30.0
-_RENEWALS = 3  # may be due in the time of a lease, at least
+_RENEWALS = 3  # looks, at least, in the time of a lease, whether it is to be renewed
 _TELL_EVERY_S = 2.0  # of progress
 _LOOK_EVERY_S = 1.0  # for jobs that other processes were given
 _HAND_BACK_S = 10.0

@@ -109,4 +109,6 @@ function stop() {
   stopListening();
 }
 
-document.addEventListener("visibilitychange", () => { if (place("live").dataset.follow || isBehind) renew(); });
+document.addEventListener("visibilitychange", () => {
+  if (place("live").dataset.follow || isBehind) renew();
+});
