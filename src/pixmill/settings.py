@@ -213,6 +213,21 @@ class Settings(BaseSettings):
         ge=0,
         description="most bytes of answers and pictures kept in memory",
     )
+    broker: str | None = Field(
+        None,
+        repr=False,
+        description="message broker that workers are told by: amqp://USER:PASSWORD@HOST/VHOST "
+        "(default: none, all is done by this process)",
+    )
+    shards: int = Field(
+        2, ge=1, le=64, description="parts of lists that a worker of a cluster does at once"
+    )
+    shard_lines: int = Field(
+        2000, ge=1, le=65_536, description="most lines of a list that go to a worker at once"
+    )
+    worker_name: str | None = Field(
+        None, max_length=200, description="name of a worker (default: its host and process)"
+    )
     jobs: int = Field(
         2,
         ge=0,

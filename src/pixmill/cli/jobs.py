@@ -60,7 +60,7 @@ def list_jobs(
             write_lines(map(_document, found))
             return
         keys = {key.id: key.name for key in catalog.keys.all()}
-    rows = [_HEAD, *(_row(job, keys.get(job.key_id, "")) for job in found)]
+    rows = [_HEAD, *(_row(job, keys.get(job.key_id or 0, "")) for job in found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     padded = (
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))

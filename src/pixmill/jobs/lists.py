@@ -29,9 +29,9 @@ from pixmill.store.jobs import Outcome, Progress, Result
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pixmill.batch.job import Stoppable
     from pixmill.batch.options import Shared
     from pixmill.batch.progress import Progress as Counts
-    from pixmill.batch.runner import Run
     from pixmill.batch.source import Source
     from pixmill.jobs.executor import Hold
     from pixmill.record import Record
@@ -143,10 +143,10 @@ class _Watcher:
     def __init__(self, hold: Hold, before: int) -> None:
         self._hold = hold
         self._before = before
-        self._run: Run | None = None
+        self._run: Stoppable | None = None
         self._counts: Counts | None = None
 
-    def started(self, run: Run, progress: Counts, resumed_line: int) -> None:  # noqa: ARG002
+    def started(self, run: Stoppable, progress: Counts, resumed_line: int) -> None:  # noqa: ARG002
         self._run, self._counts = run, progress
 
     def seen(self, record: Record) -> None:
