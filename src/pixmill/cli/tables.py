@@ -17,7 +17,7 @@ from pixmill.cli.refusals import refuse_names, refuse_own_input
 from pixmill.cli.terminal import counted
 from pixmill.cli.voice import note_of_little_room, open_voice, tell_summary
 from pixmill.cli.watch import RunWatcher
-from pixmill.errors import MissingExtra, UsageError
+from pixmill.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,12 +66,7 @@ def _runner(settings: Settings, voice: Voice) -> Iterator[Callable[[Job, Watcher
 
         yield run_job
         return
-    try:
-        from pixmill.jobs.commands import open_cluster  # noqa: PLC0415  the extra
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("pixmill"):
-            raise
-        raise MissingExtra("a cluster", "cluster") from error
+    from pixmill.jobs.commands import open_cluster  # noqa: PLC0415
 
     def told(what: str, error: BaseException) -> None:
         voice.say("note", f"{what}: {error}")

@@ -6,7 +6,6 @@ import typer
 
 from pixmill.cli import flags as f
 from pixmill.cli.ending import ended_by_errors
-from pixmill.errors import MissingExtra
 from pixmill.settings import load_settings
 
 
@@ -47,12 +46,10 @@ def worker(
         memory=memory,
     )
     with ended_by_errors(settings.log_format):
-        try:
-            from pixmill.jobs.worker import work_until_stopped  # noqa: PLC0415  the extra
-        except ModuleNotFoundError as error:
-            if (error.name or "").startswith("pixmill"):
-                raise
-            raise MissingExtra("a worker", "cluster") from error
+        from pixmill.jobs.extra import needing_celery  # noqa: PLC0415  help needs none of it
+
+        with needing_celery():
+            from pixmill.jobs.worker import work_until_stopped  # noqa: PLC0415
         from pixmill.web.access import Log  # noqa: PLC0415
 
         code = work_until_stopped(settings, typer.echo, Log(settings.log_format).error)

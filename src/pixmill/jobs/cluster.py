@@ -137,6 +137,8 @@ class Broker:
         self._send(OPERATIONS, INTERACTIVE, [[job_id] for job_id in job_ids])
 
     def _send(self, task: str, queue: str, messages: list[list[Any]]) -> None:
+        if not self._declared:
+            self.declare()
         with self._explained(), self._app.amqp.producer_pool.acquire(block=True) as producer:
             for arguments in messages:
                 self._app.send_task(
@@ -150,10 +152,11 @@ class Broker:
                 )
 
     def declare(self) -> None:
-        """Make the queues where they are missing; raises OutputError without a broker."""
+        """Make the queues where they are missing, as is also done before the first message."""
         with self._channel() as channel:
             for queue in (*queues(), dead_queue()):
                 queue(channel).declare()
+        self._declared = True
 
     def depths(self) -> dict[str, int]:
         """Tell how many messages wait in each queue."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 import threading
 from contextlib import ExitStack, contextmanager
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pixmill.batch.job import run_job
 from pixmill.errors import JobStalled, OutputError, OutputLocked, ResumeRefused, UsageError
-from pixmill.jobs.shard_orders import ShardOrder
-from pixmill.jobs.sharding import Sharded
+from pixmill.jobs.extra import needing_celery
+from pixmill.jobs.list_orders import COMMAND
+from pixmill.jobs.sharding import Sharded, drop_shards
 from pixmill.store import open_catalog, open_results
 from pixmill.store.jobs import FINISHED, NewJob, Outcome, Progress
 
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from pixmill.store import BlobStore, Catalog
     from pixmill.store.jobs import Event, Job
 
-KIND = "command"
 _RENEWALS = 3
 _CODE = "internal"
 
@@ -128,12 +129,8 @@ class ClusterCarrier:
         found = jobs.find(id_)
         if found is not None and found.state in FINISHED:
             self._end(id_)  # it was canceled, or what came of it was taken away
-        spec = {
-            "order": ShardOrder.of(table).as_json(),
-            "output": str(table.output.absolute()),
-            "run": secrets.token_hex(8),
-        }
-        jobs.add(NewJob(key_id=None, kind=KIND, spec=spec, total=0, id=id_))
+        spec = {"product": table.table.product, "output": os.fspath(table.output.absolute())}
+        jobs.add(NewJob(key_id=None, kind=COMMAND, spec=spec, total=0, id=id_))
         claimed = jobs.claim_this(id_, owner, self._settings.job_lease)
         if claimed is not None:
             return claimed
@@ -147,15 +144,8 @@ class ClusterCarrier:
 
     def _end(self, id_: str) -> None:
         """Forget a job, and delete all that the cluster has of it."""
-        Sharded(self._catalog, self._blobs, id_, _Nobody(), most=1).drop()
+        drop_shards(self._catalog, self._blobs, id_)
         self._catalog.jobs.drop(id_)
-
-
-class _Nobody:
-    owner = ""
-
-    def check(self) -> None:
-        """Nothing is to be left."""
 
 
 @contextmanager
@@ -166,8 +156,9 @@ def open_cluster(
 
     Raises RunError: UsageError where a worker could not find what the command names.
     """
-    from pixmill.jobs.cluster import Broker, make_app  # noqa: PLC0415  the extra
-    from pixmill.jobs.relay import Relay  # noqa: PLC0415
+    with needing_celery():
+        from pixmill.jobs.cluster import Broker, make_app  # noqa: PLC0415  the extra
+        from pixmill.jobs.relay import Relay  # noqa: PLC0415
 
     if settings.broker is None:
         raise UsageError("a cluster needs a broker: --broker amqp://… or PIXMILL_BROKER")

@@ -1,8 +1,8 @@
 """The blobs of a job that workers share: the items of each shard, and the parts that attempts make.
 
-Owns their names and their forms. Items lie in `shards/JOB`, one JSON array a line, packed by gzip;
-parts in `parts/JOB`, under the name of the attempt that made them, so that no attempt writes over
-another's.
+Owns their names and their forms. Items lie in `shards/JOB`, one JSON array a line, packed by gzip,
+beside the order that all shards have; parts in `parts/JOB`, under the name of the attempt that made
+them, so that no attempt writes over another's.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SHARDS, PARTS = "shards", "parts"
 Table = Literal["rows", "errors"]
+Document = Literal["order", "palette"]
 _PIECE_BYTES = 1 << 20
 _LEVEL = 1  # of packing: URLs of one host are alike
 
@@ -41,11 +42,7 @@ def put_items(blobs: BlobStore, id_: ShardId, items: Iterable[Item]) -> None:
 def read_items(blobs: BlobStore, id_: ShardId) -> list[Item]:
     """Give the items of a shard. Raises OutputError where they are gone or damaged."""
     name = _items_name(id_)
-    blob = blobs.open(name)
-    if blob is None:
-        raise OutputError(f"{name} is not there any more, with the items of a shard")
-    with blob:
-        packed = blob.read(0, blob.size)
+    packed = _whole(blobs, name)
     try:
         text = gzip.decompress(packed).decode("utf-8", "surrogatepass")
         return [_item(*json.loads(line)) for line in text.split("\n")]
@@ -93,16 +90,20 @@ def lines_of(pieces: Iterable[str]) -> Iterator[str]:
         yield rest
 
 
-def put_palette(blobs: BlobStore, job_id: str, document: bytes) -> None:
-    """Keep the palette of a job's matches. Raises OutputError."""
-    blobs.put(_palette_name(job_id), document)
+def put_document(blobs: BlobStore, job_id: str, document: Document, content: bytes) -> None:
+    """Keep what is the same for all shards of a job. Raises OutputError."""
+    blobs.put(_document_name(job_id, document), content)
 
 
-def read_palette_document(blobs: BlobStore, job_id: str) -> bytes:
-    """Give the palette of a job's matches. Raises OutputError where it is gone."""
-    blob = blobs.open(_palette_name(job_id))
+def read_document(blobs: BlobStore, job_id: str, document: Document) -> bytes:
+    """Give what is the same for all shards of a job. Raises OutputError where it is gone."""
+    return _whole(blobs, _document_name(job_id, document))
+
+
+def _whole(blobs: BlobStore, name: str) -> bytes:
+    blob = blobs.open(name)
     if blob is None:
-        raise OutputError(f"{_palette_name(job_id)} is not there any more")
+        raise OutputError(f"{name} is not there any more, which a shard needs")
     with blob:
         return blob.read(0, blob.size)
 
@@ -122,5 +123,5 @@ def _part_name(shard: Shard, table: Table) -> str:
     return f"{PARTS}/{shard.id.job_id}/{shard.id.number:07}-{shard.attempt}.{table}"
 
 
-def _palette_name(job_id: str) -> str:
-    return f"{SHARDS}/{job_id}/palette.json"
+def _document_name(job_id: str, document: Document) -> str:
+    return f"{SHARDS}/{job_id}/{document}.json"

@@ -6,6 +6,7 @@ to its settings: how many downloads at once, how much memory, and which addresse
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,6 +14,7 @@ from pixmill.analysis import Wanted
 from pixmill.batch.options import RunOptions
 from pixmill.batch.sink import TableOptions
 from pixmill.color.palette_files import read_palette
+from pixmill.errors import OutputError
 from pixmill.imaging.probe import Limits
 from pixmill.ingest.arrivals import Arrivals
 from pixmill.ingest.keeper import ArchiveKeeper
@@ -28,8 +30,9 @@ class ShardOrder:
     """The order of one job.
 
     `rows` is the form of the parts, `csv` or `jsonl`; `limits` are the most pixels of an image and
-    of its sides. `match` has the options of a match besides the palette, `ingest` who the images
-    that go into the archive are said to be from, and whether originals are kept.
+    of its sides; `run` is the name that rows go through a stage by. `match` has the options of a
+    match besides the palette, `ingest` who the images that go into the archive are said to be from,
+    and whether originals are kept.
     """
 
     rows: str
@@ -40,11 +43,12 @@ class ShardOrder:
     timeout_s: float
     retries: int
     dedupe: bool
+    run: str = ""
     match: dict[str, Any] | None = None
     ingest: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, job: Table) -> Self:
+    def of(cls, job: Table, run_name: str) -> Self:
         """Read the order from a job as it would be carried out here."""
         run, matcher = job.run, job.run.matcher
         stage, keeper = job.stage, run.keeper
@@ -60,18 +64,23 @@ class ShardOrder:
             timeout_s=run.timeout_s,
             retries=run.retries,
             dedupe=run.dedupe,
+            run=run_name,
             match=_match_of(matcher) if isinstance(matcher, Matcher) else None,
             ingest=ingest,
         )
 
     @classmethod
-    def from_json(cls, told: dict[str, Any]) -> Self:
-        """Read what `as_json` gave. Raises TypeError for what another version wrote."""
-        return cls(**{**told, "limits": tuple(told["limits"])})
+    def read(cls, document: bytes) -> Self:
+        """Read what `written` gave. Raises OutputError for what another version wrote."""
+        try:
+            told = json.loads(document)
+            return cls(**{**told, "limits": tuple(told["limits"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise OutputError(f"the order of the job is of another pixmill: {error}") from error
 
-    def as_json(self) -> dict[str, Any]:
-        """Tell it in JSON types."""
-        return {**asdict(self), "limits": list(self.limits)}
+    def written(self) -> bytes:
+        """Write it as JSON."""
+        return json.dumps(asdict(self)).encode()
 
     def table_options(self) -> TableOptions:
         """Say what the rows are to be; a header is the merged table's alone."""

@@ -21,7 +21,7 @@ from pixmill.batch.sink import errors_path, open_table
 from pixmill.errors import OutputError, RunError
 from pixmill.ingest.arrivals import Arrivals, Sender
 from pixmill.ingest.keeper import ArchiveKeeper
-from pixmill.jobs.shard_files import drop_part, put_part, read_items, read_palette_document
+from pixmill.jobs.shard_files import drop_part, put_part, read_document, read_items
 from pixmill.jobs.shard_orders import ShardOrder, matcher_of
 from pixmill.store.shards import Counts
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from pixmill.record import Item
     from pixmill.settings import Settings
     from pixmill.store import Archive, BlobStore, Catalog
-    from pixmill.store.jobs import Job
     from pixmill.store.shards import Shard, ShardId
 
 _LOOK_EVERY_S = 1.0
@@ -141,14 +140,11 @@ class ShardWork:
             self._owed.append((shard, cause, delay_s, died))
 
     def _carry_out(self, shard: Shard) -> None:
-        job = self._site.catalog.jobs.find(shard.id.job_id)
-        if job is None:
-            raise GivenUp("its job is not there any more")
         blobs = self._site.blobs
         with _folder(blobs.spool) as folder:
-            order = ShardOrder.from_json(job.spec["order"])
+            order = ShardOrder.read(read_document(blobs, shard.id.job_id, "order"))
             table = folder / f"part.{order.rows}"
-            counts = self._made(shard, job, order, table)
+            counts = self._made(shard, order, table)
             self._check(shard)
             # What is put and not committed, as where this process dies, goes with the job's files.
             put_part(blobs, shard, table, errors_path(table))
@@ -157,12 +153,12 @@ class ShardWork:
             else:
                 drop_part(blobs, shard)
 
-    def _made(self, shard: Shard, job: Job, order: ShardOrder, table: Path) -> Counts:
+    def _made(self, shard: Shard, order: ShardOrder, table: Path) -> Counts:
         """Make the part of a shard, as files."""
         items = read_items(self._site.blobs, shard.id)
         progress = Progress()
         with closing(open_table(table, order.table_options(), None)) as sink:
-            with self._rows(items, job, order) as rows:
+            with self._rows(shard.id.job_id, items, order) as rows:
                 due = time.monotonic() + _LOOK_EVERY_S
                 for row in rows:
                     if row is not None:
@@ -177,29 +173,28 @@ class ShardWork:
 
     @contextmanager
     def _rows(
-        self, items: list[Item], job: Job, order: ShardOrder
+        self, job_id: str, items: list[Item], order: ShardOrder
     ) -> Iterator[Iterator[Row | None]]:
         """Begin the run of a shard's items, and give its rows."""
         site = self._site
         if order.ingest is None:
             matcher = None
             if order.match is not None:
-                matcher = matcher_of(order, read_palette_document(site.blobs, job.id))
+                matcher = matcher_of(order, read_document(site.blobs, job_id, "palette"))
             options = order.options(
                 site.settings, wanted=order.wanted_of(""), matcher=matcher, shared=site.shared
             )
             with Run(items, options) as run:
                 yield iter(run)
             return
-        archive, name = site.archive(), str(job.spec["run"])
+        archive = site.archive()
         keeper = ArchiveKeeper(archive, originals=order.ingest["originals"])
         wanted = order.wanted_of(str(archive.blobs.spool))
         options = order.options(site.settings, wanted=wanted, keeper=keeper, shared=site.shared)
-        # By the job's own name, so that a line done again is the same capture.
         stage = Arrivals(keeper, Sender(order.ingest["sender"]))
         try:
             with Run(items, options) as run:
-                yield stage.through(run, name)
+                yield stage.through(run, order.run)
         finally:
             keeper.drop_all()
 

@@ -17,7 +17,8 @@ from pixmill.batch.job import checkpoint_path
 from pixmill.color.palette_files import write_palette
 from pixmill.errors import JobStalled
 from pixmill.jobs.planning import Cut, Planner
-from pixmill.jobs.shard_files import drop_files, lines_of, put_palette, read_part
+from pixmill.jobs.shard_files import drop_files, lines_of, put_document, read_part
+from pixmill.jobs.shard_orders import ShardOrder
 from pixmill.matching import Matcher
 from pixmill.record import Failure, Item, Record
 from pixmill.store.shards import Counts
@@ -71,10 +72,12 @@ class Sharded:
         self._stopped = False
 
     def __call__(self, job: Table, checkpoint: Checkpoint) -> Write:
-        """Make ready: workers are given the palette of matches."""
+        """Make ready: workers are given the order, and the palette of matches."""
         if isinstance(job.run.matcher, Matcher):
-            document = write_palette(job.run.matcher.palette, "json")
-            put_palette(self._blobs, self._job_id, document)
+            palette = write_palette(job.run.matcher.palette, "json")
+            put_document(self._blobs, self._job_id, "palette", palette)
+        order = ShardOrder.of(job, checkpoint.run).written()
+        put_document(self._blobs, self._job_id, "order", order)
 
         def write(sink: TableSink, progress: Progress, watcher: Watcher) -> bool:
             merging = _Merging(self._blobs, job, checkpoint, sink, watcher)
@@ -97,11 +100,6 @@ class Sharded:
         """End early."""
         self._stopped = True
         self._wake.set()
-
-    def drop(self) -> None:
-        """Forget the shards, and delete all that they were and became. Raises OutputError."""
-        self._shards.drop(self._job_id)
-        drop_files(self._blobs, self._job_id)
 
     def _advance(self, merging: _Merging, progress: Progress) -> bool:
         """Merge what is done by now, and tell whether that was all."""
@@ -143,6 +141,12 @@ class Sharded:
             f"all is done but {'; '.join(named)}{more}. Once the cause is gone: "
             f"pixmill jobs redrive {self._job_id}"
         )
+
+
+def drop_shards(catalog: Catalog, blobs: BlobStore, job_id: str) -> None:
+    """Forget a job's shards, and delete all that they were and became. Raises OutputError."""
+    catalog.shards.drop(job_id)
+    drop_files(blobs, job_id)
 
 
 def _tell(progress: Progress, standing: Standing) -> None:

@@ -95,10 +95,8 @@ class _Process:
         self._settings, self._catalog, self._told = settings, catalog, told
         self._app = make_app(broker, slots)
         self._concurrency = sum(slots.values())
-        to_broker = Broker(self._app)
-        to_broker.declare()
         self._pool = _pool_of(settings, stack)
-        self._relay = Relay(catalog, to_broker, lease_s=settings.job_lease, told=told)
+        self._relay = Relay(catalog, Broker(self._app), lease_s=settings.job_lease, told=told)
         blobs = open_results(settings.blobs, settings.data)
 
         @cache
