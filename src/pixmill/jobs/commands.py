@@ -98,6 +98,7 @@ class ClusterCarrier:
 
     def __call__(self, job: Table, checkpoint: Checkpoint) -> Write:
         """Make ready: the job stands in the catalog, and is this command's."""
+        _refuse_files(job)
         id_, owner = _job_id(job), secrets.token_hex(16)
         if not checkpoint.line and job.overwrite:
             self._end(id_)
@@ -171,6 +172,14 @@ def open_cluster(
         stack.callback(relay.stop)
         blobs = open_results(settings.blobs, settings.data)
         yield ClusterCarrier(settings, catalog, blobs, told)
+
+
+def _refuse_files(job: Table) -> None:
+    first = next(iter(job.source.items()), None) if job.source.resumable else None
+    if job.bearing.get("allow files") or (first is not None and first.path is not None):
+        raise UsageError(
+            "workers of a cluster can not read files of this machine: give them a list of URLs"
+        )
 
 
 def _job_id(job: Table) -> str:
