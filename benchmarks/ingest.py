@@ -87,7 +87,7 @@ def servers(engines: list[str], work: Path) -> Iterator[dict[str, str]]:
         if "postgres" in engines:
             POSTGRES.find() or sys.exit(f"PostgreSQL is needed: {POSTGRES.how}")
             (work / "postgres").mkdir()
-            urls["postgres"] = stack.enter_context(serve_postgres())
+            urls["postgres"] = stack.enter_context(serve_postgres()).url
         if "mongo" in engines:
             program = MONGODB.find() or sys.exit(f"MongoDB is needed: {MONGODB.how}")
             (work / "mongo").mkdir()

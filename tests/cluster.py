@@ -80,16 +80,20 @@ class Cluster:
     def start(self, *names: str, env: Mapping[str, str] | None = None) -> None:
         """Start workers of these names, and wait until they work."""
         for name in names:
-            process = command.start(
-                "worker", "--name", name, cwd=self.folder, env={**self.env, **(env or {})}
-            )
-            worker = self.workers[name] = Process(name, process)
-            for stream in (process.stdout, process.stderr):
-                thread = threading.Thread(target=_read, args=(stream, worker.said), daemon=True)
-                thread.start()
-                worker.readers.append(thread)
+            self.launch(name, env)
         with self.catalog() as catalog:
             wait_until(lambda: set(names) <= {each.name for each in catalog.workers.alive()})
+
+    def launch(self, name: str, env: Mapping[str, str] | None = None) -> None:
+        """Start a worker."""
+        process = command.start(
+            "worker", "--name", name, cwd=self.folder, env={**self.env, **(env or {})}
+        )
+        worker = self.workers[name] = Process(name, process)
+        for stream in (process.stdout, process.stderr):
+            thread = threading.Thread(target=_read, args=(stream, worker.said), daemon=True)
+            thread.start()
+            worker.readers.append(thread)
 
     def kill(self, name: str) -> None:
         """SIGKILL a worker, and all that it started."""

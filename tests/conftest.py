@@ -97,14 +97,22 @@ def chromium(request: pytest.FixtureRequest) -> str:
 def postgres_server(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a real PostgreSQL, one for all tests of this process."""
     _program(request.config, services.POSTGRES)
-    with services.serve_postgres() as url:
-        yield url
+    with services.serve_postgres() as postgres:
+        yield postgres.url
 
 
 @pytest.fixture
 def postgres(postgres_server: str) -> str:
     """The URL of an empty database on it."""
     return services.fresh_postgres(postgres_server)
+
+
+@pytest.fixture
+def own_postgres(request: pytest.FixtureRequest) -> Iterator[services.Postgres]:
+    """A real PostgreSQL of the test's own, which it may break."""
+    _program(request.config, services.POSTGRES)
+    with services.serve_postgres() as postgres:
+        yield postgres
 
 
 @pytest.fixture(scope="session")

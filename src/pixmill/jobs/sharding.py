@@ -11,11 +11,13 @@ import csv
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from pixmill.batch.job import checkpoint_path
 from pixmill.color.palette_files import write_palette
 from pixmill.errors import JobStalled
+from pixmill.jobs.patience import Sparingly, patient
 from pixmill.jobs.planning import Cut, Planner
 from pixmill.jobs.shard_files import drop_files, lines_of, put_document, read_part
 from pixmill.jobs.shard_orders import ShardOrder
@@ -24,7 +26,7 @@ from pixmill.record import Failure, Item, Record
 from pixmill.store.shards import Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pixmill.batch.checkpoint import Checkpoint
     from pixmill.batch.job import Job as Table
@@ -53,18 +55,29 @@ class Holder(Protocol):
         """Raise whatever tells that the job is to be left."""
 
 
+class _Stopped(Exception):
+    """`stop` was called."""
+
+
 class Sharded:
     """Carries the job with an id to its table by way of workers, as `batch.job.Carrier`.
 
-    `most` is the number of lines that a shard has at most. Raises JobStalled once all is done but
-    shards that are dead.
+    `most` is the number of lines that a shard has at most; `told` is given trouble that is waited
+    out. Raises JobStalled once all is done but shards that are dead.
     """
 
-    def __init__(
-        self, catalog: Catalog, blobs: BlobStore, job_id: str, holder: Holder, *, most: int
+    def __init__(  # noqa: PLR0913  where it is, whose it is, and how it goes
+        self,
+        catalog: Catalog,
+        blobs: BlobStore,
+        job_id: str,
+        holder: Holder,
+        *,
+        most: int,
+        told: Callable[[str, BaseException], None],
     ) -> None:
-        self._shards = catalog.shards
-        self._blobs = blobs
+        self._shards = patient(catalog.shards, self._check, Sparingly(told))
+        self._blobs = patient(blobs, self._check, Sparingly(told))
         self._job_id = job_id
         self._holder = holder
         self._most = most
@@ -83,10 +96,11 @@ class Sharded:
             merging = _Merging(self._blobs, job, checkpoint, sink, watcher)
             watcher.started(self, progress, checkpoint.line)
             cut = Cut(self._job_id, self._holder.owner, self._most)
-            with Planner(self._shards, self._blobs, job.source, cut) as planner:
-                while not self._stopped:
+            planner = Planner(self._shards, self._blobs, job.source, cut)
+            with suppress(_Stopped), planner:
+                while True:
                     began = time.monotonic()
-                    self._holder.check()
+                    self._check()
                     planner.check()
                     if self._advance(merging, progress):
                         return True
@@ -101,6 +115,11 @@ class Sharded:
         self._stopped = True
         self._wake.set()
 
+    def _check(self) -> None:
+        self._holder.check()
+        if self._stopped:
+            raise _Stopped
+
     def _advance(self, merging: _Merging, progress: Progress) -> bool:
         """Merge what is done by now, and tell whether that was all."""
         plan = self._shards.planned(self._job_id)  # before the shards: what is cut later is no end
@@ -110,13 +129,13 @@ class Sharded:
             done = standing.states.get("done", 0) / plan.shards
             cut = 1.0 if plan.complete else merging.share_of(plan.last.last_line, plan.last.place)
             progress.share = done * cut
-        while not self._stopped:
+        while True:
             some = self._shards.following(self._job_id, merging.line, _MERGED_TOGETHER)
             for shard in some:
-                if shard.state != "done" or self._stopped:
+                if shard.state != "done":
                     merging.commit()
                     return self._is_over(plan.complete, standing)
-                self._holder.check()
+                self._check()
                 merging.merge(shard)
             if len(some) < _MERGED_TOGETHER:
                 break

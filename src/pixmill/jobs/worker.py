@@ -11,11 +11,13 @@ import os
 import secrets
 import socket
 import threading
+import warnings
 from contextlib import ExitStack
 from functools import cache
 from typing import TYPE_CHECKING
 
 from celery import signals
+from celery.platforms import SecurityWarning
 
 from pixmill import __version__
 from pixmill.analysis.work import work
@@ -27,6 +29,7 @@ from pixmill.jobs.cluster import BULK, INTERACTIVE, OPERATIONS, SHARD, Broker, m
 from pixmill.jobs.executor import Executor
 from pixmill.jobs.making import PoolMaker
 from pixmill.jobs.operations import KIND, OperationsRunner
+from pixmill.jobs.patience import Sparingly
 from pixmill.jobs.relay import Relay
 from pixmill.jobs.shard_work import ShardWork, Site
 from pixmill.pool import Pool
@@ -67,7 +70,7 @@ def work_until_stopped(
         raise UsageError("a worker needs a broker: --broker amqp://… or PIXMILL_BROKER")
     with ExitStack() as stack:
         catalog = stack.enter_context(open_catalog(settings.catalog, settings.data))
-        process = _Process(settings, settings.broker, catalog, stack, told)
+        process = _Process(settings, settings.broker, catalog, stack, Sparingly(told))
         say(f"pixmill works as {process.worker.name}")
         return process.work()
 
@@ -218,6 +221,8 @@ def _pool_of(settings: Settings, stack: ExitStack) -> Pool[Any, Any]:
 
 
 def _celery_worker(app: Celery, concurrency: int, worker: Worker) -> Any:
+    # Of root's rights, which are whoever's who starts it: messages hold numbers and names alone.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     return app.Worker(
         pool="threads",
         concurrency=concurrency,

@@ -109,10 +109,13 @@ class Standing:
 class Shards(Protocol):
     """The shards of all jobs."""
 
-    def plan(self, job_id: str, owner: str, new: Sequence[NewShard], *, complete: bool) -> bool:
-        """Add shards behind those there are; `complete` says that these were the last.
+    def plan(
+        self, job_id: str, owner: str, first: int, new: Sequence[NewShard], *, complete: bool
+    ) -> bool:
+        """Add shards, of which the first has the number `first`; may be called again.
 
-        False where the owner does not have the job any more: nothing is added then.
+        `complete` says that these were the last. False where the owner does not have the job any
+        more, or there are fewer shards before or others behind: nothing is added then.
         """
 
     def planned(self, job_id: str) -> Plan:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
+    from collections.abc import Iterator, MutableMapping, Sequence
     from typing import TextIO
 
 _VALUE_LIMIT = 300
 _LINE_LIMIT = 8_192
-_PARSER_LOGGER = "python_multipart"
+_SERVER = ("uvicorn.error", "asyncio", "python_multipart")
 _TOLD_BY_AN_EXCEPTION = "Application startup failed. Exiting."
 
 
@@ -58,13 +58,12 @@ class Log:
 
 
 @contextlib.contextmanager
-def libraries_speak_through(log: Log) -> Iterator[None]:
-    """Let the server's libraries say errors through `log` meanwhile, and else nothing.
+def libraries_speak_through(log: Log, names: Sequence[str] = _SERVER) -> Iterator[None]:
+    """Let libraries say errors through `log` meanwhile, and else nothing: those of the server.
 
     Their warnings quote what clients sent, raw.
     """
     handler = _Forwarding(log)
-    names = ("uvicorn.error", "asyncio", _PARSER_LOGGER)
     loggers = [logging.getLogger(name) for name in names]
     before = [(logger, logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
@@ -89,7 +88,7 @@ class _Forwarding(logging.Handler):
         if record.msg == _TOLD_BY_AN_EXCEPTION:
             return
         error = record.exc_info[1] if record.exc_info else None
-        self._log.error("server", error, message=record.getMessage().strip())
+        self._log.error("library", error, name=record.name, message=record.getMessage().strip())
 
 
 @contextlib.contextmanager

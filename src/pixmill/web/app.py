@@ -23,6 +23,7 @@ from pixmill.jobs.extra import needing_celery
 from pixmill.jobs.list_orders import KINDS
 from pixmill.jobs.lists import ListRunner
 from pixmill.jobs.operations import KIND, OperationsRunner
+from pixmill.jobs.patience import Sparingly
 from pixmill.store import catalog_stands, open_results
 from pixmill.web.armor import Armor
 from pixmill.web.auth import Credentials
@@ -120,7 +121,7 @@ def create_app(
             loop = asyncio.get_running_loop()
             rendering = Rendering(engine, depot.originals, results.spool, loop)
             shared = engine.shared(settings.jobs)
-            lists = ListRunner(settings, catalog, archive, results, shared)
+            lists = ListRunner(settings, catalog, archive, results, shared, log.error)
             # Apart, so that lists of hours keep no camera waiting.
             kinds: list[Mapping[str, Runner]] = [dict.fromkeys(KINDS, lists)]
             wakes = []
@@ -200,7 +201,7 @@ def _workers_told(settings: Settings, catalog: Catalog, log: Log) -> Iterator[Ca
         from pixmill.jobs.cluster import Broker, make_app  # noqa: PLC0415
         from pixmill.jobs.relay import Relay  # noqa: PLC0415
     broker = Broker(make_app(settings.broker or ""))
-    relay = Relay(catalog, broker, lease_s=settings.job_lease, told=log.error)
+    relay = Relay(catalog, broker, lease_s=settings.job_lease, told=Sparingly(log.error))
     relay.start()
     try:
         yield relay.wake

@@ -33,20 +33,23 @@ class SqlShards:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def plan(self, job_id: str, owner: str, new: Sequence[NewShard], *, complete: bool) -> bool:
-        """Add shards behind those there are."""
+    def plan(
+        self, job_id: str, owner: str, first: int, new: Sequence[NewShard], *, complete: bool
+    ) -> bool:
+        """Add shards, of which the first has the number `first`."""
+        end = first + len(new)
 
         def planned() -> bool:
             with self._database.writing() as connection:
-                if not _hold(connection, job_id, owner):
-                    return False
                 number = _number(connection, job_id)
-                values = [_row_of(job_id, number + at, each) for at, each in enumerate(new)]
-                if values:
+                if not _hold(connection, job_id, owner) or number not in {first, end}:
+                    return False
+                if new and number == first:
+                    values = [_row_of(job_id, first + at, each) for at, each in enumerate(new)]
                     connection.execute(insert(shards), values)
                 if complete:
                     query = update(jobs).where(jobs.c.id == job_id)
-                    connection.execute(query.values(shards=number + len(values)))
+                    connection.execute(query.values(shards=end))
                 return True
 
         return patiently(planned)
