@@ -228,6 +228,12 @@ class Settings(BaseSettings):
     worker_name: str | None = Field(
         None, max_length=200, description="name of a worker (default: its host and process)"
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="port on which a worker answers /healthz and /metrics (default: none)",
+    )
     jobs: int = Field(
         2,
         ge=0,

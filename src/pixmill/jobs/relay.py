@@ -10,13 +10,13 @@ from __future__ import annotations
 import threading
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pixmill.errors import OutputError
 from pixmill.store.opening import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pixmill.jobs.cluster import Broker
     from pixmill.store import Catalog
@@ -27,10 +27,22 @@ _AHEAD = 3  # shards that wait with the broker, for each that can be at work
 _LEAST_AHEAD = 8
 _LONG = timedelta(minutes=15)
 _SOON = timedelta(seconds=30)
+_LOOK_EVERY_S = 5.0
+
+
+class Look(NamedTuple):
+    """How a cluster stands: messages by queue, dead shards, workers, and the longest wait."""
+
+    queues: Mapping[str, int]
+    dead_shards: int
+    workers: int
+    oldest_queued_s: float
 
 
 class Relay:
     """Does it in a thread, from `start` to `stop`. `told` is given what goes wrong.
+
+    `seen` is given how the cluster stands, now and then.
 
     Nobody is taken for dead for `lease_s` seconds after the catalog could not be asked: those who
     are alive had no chance to say so.
@@ -43,7 +55,10 @@ class Relay:
         *,
         lease_s: float,
         told: Callable[[str, BaseException], None],
+        seen: Callable[[Look], None] | None = None,
     ) -> None:
+        self._seen = seen
+        self._look_at = 0.0
         self._catalog = catalog
         self._broker = broker
         self._lease_s = lease_s
@@ -75,6 +90,7 @@ class Relay:
             try:
                 self._tend()
                 self._send()
+                self._look()
             except OutputError as error:
                 self._trusted_from = time.monotonic() + self._lease_s
                 self._told("workers can not be told what waits", error)
@@ -96,3 +112,16 @@ class Relay:
             pass
         slots = sum(worker.slots for worker in self._catalog.workers.alive())
         shards.publish(_LEAST_AHEAD + _AHEAD * slots, self._broker.send_shards)
+
+    def _look(self) -> None:
+        if self._seen is None or time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + _LOOK_EVERY_S
+        oldest = self._catalog.jobs.oldest_queued()
+        look = Look(
+            queues=self._broker.depths(),
+            dead_shards=self._catalog.shards.numbers().get("dead", 0),
+            workers=len(self._catalog.workers.alive()),
+            oldest_queued_s=(utc_now() - oldest).total_seconds() if oldest else 0.0,
+        )
+        self._seen(look)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from pixmill.batch.job import Row
     from pixmill.batch.options import Shared
+    from pixmill.jobs.worker_metrics import Outcome, WorkerMetrics
     from pixmill.record import Item
     from pixmill.settings import Settings
     from pixmill.store import Archive, BlobStore, Catalog
@@ -63,15 +64,17 @@ class ShardWork:
     `told` is given what an operator should know: a sentence, and the error behind it.
     """
 
-    def __init__(self, site: Site, told: Callable[[str, BaseException], None]) -> None:
+    def __init__(
+        self, site: Site, told: Callable[[str, BaseException], None], metrics: WorkerMetrics
+    ) -> None:
         self._site = site
         self._told = told
+        self._metrics = metrics
         self._turns = _Turns()
         self._held: set[str] = set()
         self._lost: frozenset[str] = frozenset()
         self._strays: set[str] = set()
         self._owed: deque[tuple[Shard, str, float, bool]] = deque()
-        self.done = 0
         self.stopping = False
 
     def do(self, id_: ShardId) -> None:
@@ -112,22 +115,28 @@ class ShardWork:
         self._strays = strays
 
     def _attempt(self, shard: Shard) -> None:
-        attempt = str(shard.attempt)
+        attempt, began = str(shard.attempt), time.monotonic()
         what = f"shard {shard.id.number} of job {shard.id.job_id}"
+        outcome: Outcome = "handed_back"
+        counts: Counts | None = None
         self._held.add(attempt)
+        self._metrics.shard_begins()
         try:
-            self._carry_out(shard)
+            counts = self._carry_out(shard)
+            outcome = "late" if counts is None else "done"
         except GivenUp as why:
             self._hand_back(shard, str(why))
         except RunError as error:
             self._told(f"{what} was handed back", error)
             self._hand_back(shard, str(error), delay_s=min(_LONGEST_DELAY_S, 2.0**shard.attempts))
         except Exception as error:  # noqa: BLE001  whatever it is, it may end no worker
+            outcome = "defect"
             self._told(f"{what} met a defect", error)
             cause = f"a defect of pixmill: {type(error).__name__}: {error}"
             self._hand_back(shard, cause, delay_s=_PAUSE_S, died=True)
         finally:
             self._held.discard(attempt)
+            self._metrics.shard_ends(outcome, time.monotonic() - began, counts)
 
     def _hand_back(
         self, shard: Shard, cause: str, *, delay_s: float = 0.0, died: bool = False
@@ -139,7 +148,8 @@ class ShardWork:
             self._told("what became of a shard can not be written down yet", error)
             self._owed.append((shard, cause, delay_s, died))
 
-    def _carry_out(self, shard: Shard) -> None:
+    def _carry_out(self, shard: Shard) -> Counts | None:
+        """Do a shard, and tell what became of its items; None where another had done it."""
         blobs = self._site.blobs
         with _folder(blobs.spool) as folder:
             order = ShardOrder.read(read_document(blobs, shard.id.job_id, "order"))
@@ -149,9 +159,9 @@ class ShardWork:
             # What is put and not committed, as where this process dies, goes with the job's files.
             put_part(blobs, shard, table, errors_path(table))
             if self._site.catalog.shards.commit(shard, counts):
-                self.done += 1
-            else:
-                drop_part(blobs, shard)
+                return counts
+            drop_part(blobs, shard)
+            return None
 
     def _made(self, shard: Shard, order: ShardOrder, table: Path) -> Counts:
         """Make the part of a shard, as files."""

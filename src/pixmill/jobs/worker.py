@@ -11,6 +11,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 import warnings
 from contextlib import ExitStack
 from functools import cache
@@ -32,6 +33,7 @@ from pixmill.jobs.operations import KIND, OperationsRunner
 from pixmill.jobs.patience import Sparingly
 from pixmill.jobs.relay import Relay
 from pixmill.jobs.shard_work import ShardWork, Site
+from pixmill.jobs.worker_metrics import Probes, WorkerMetrics
 from pixmill.pool import Pool
 from pixmill.store import open_archive, open_catalog, open_results
 from pixmill.store.opening import utc_now
@@ -110,7 +112,8 @@ class _Process:
         plan = plan_memory(settings.memory, self._pool.workers, WORKER_BYTES)
         shared = Shared(self._pool, plan.of_a_list(settings.shards), _AHEAD * self._pool.workers)
         site = Site(settings, catalog, blobs, archive, shared, self.worker.token, self.worker.name)
-        self._shards = ShardWork(site, told)
+        self._metrics = WorkerMetrics()
+        self._shards = ShardWork(site, told, self._metrics)
         limits = Limits(settings.max_pixels, settings.max_side, max_decode_bytes=plan.decode)
         maker = PoolMaker(archive, self._pool, limits, blobs.spool, at_once=_INTERACTIVE_SLOTS)
         stack.callback(maker.close)
@@ -124,6 +127,11 @@ class _Process:
         )
         self._ending = threading.Event()
         self._broken = False
+        self._seen = time.monotonic()
+        if settings.metrics_port is not None:
+            host = settings.host or "127.0.0.1"
+            probes = Probes(host, settings.metrics_port, self._metrics, self._is_well)
+            stack.callback(probes.close)
 
     def work(self) -> int:
         """Take messages until a signal, or until no image can be analyzed any more."""
@@ -176,6 +184,7 @@ class _Process:
                 if until_renewal_s <= 0:
                     self._catalog.workers.renew(self.worker, lease_s)
                     until_renewal_s = lease_s / _RENEWALS
+                    self._seen = time.monotonic()
                 self._shards.look()
             except OutputError as error:
                 self._told("the catalog can not be told that this worker is alive", error)
@@ -185,6 +194,11 @@ class _Process:
                 os.kill(os.getpid(), 15)
             threading.Event().wait(every_s)
             until_renewal_s -= every_s
+
+    def _is_well(self) -> bool:
+        """Tell whether this process can work, and says so to the catalog."""
+        silent_s = time.monotonic() - self._seen
+        return not self._broken and silent_s < _RENEWALS * self._settings.job_lease
 
     def _do_shard(self, job_id: str, number: int) -> None:
         self._insisting(lambda: self._shards.do(ShardId(job_id, number)))

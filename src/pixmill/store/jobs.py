@@ -172,6 +172,9 @@ class Jobs(Protocol):
     def recall(self, before: datetime) -> int:
         """Have sent again what was sent before then and still waits; tell how many there are."""
 
+    def oldest_queued(self) -> datetime | None:
+        """Tell when the job was made that has waited longest; None where none waits."""
+
     def drop(self, id_: str) -> None:
         """Forget a job and its shards, whatever its state."""
 

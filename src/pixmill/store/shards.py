@@ -159,6 +159,9 @@ class Shards(Protocol):
     def standing(self, job_id: str) -> Standing:
         """Tell how a job's shards stand."""
 
+    def numbers(self) -> Mapping[ShardState, int]:
+        """Tell how many shards of all jobs are in each state."""
+
     def dead(self, limit: int, job_id: str | None = None) -> list[Shard]:
         """List dead shards, of a job or of all."""
 

@@ -128,7 +128,7 @@ def create_app(
             if settings.broker is None:
                 kinds.append({KIND: OperationsRunner(rendering.begin, results)})
             else:
-                wakes.append(stack.enter_context(_workers_told(settings, catalog, log)))
+                wakes.append(stack.enter_context(_workers_told(settings, catalog, log, metrics)))
             expiry = Expiry(catalog, results)
             jobs = _jobs_at_work(settings, catalog, kinds, expiry, log)
             wakes.append(await stack.enter_async_context(jobs))
@@ -195,13 +195,21 @@ def create_app(
 
 
 @contextmanager
-def _workers_told(settings: Settings, catalog: Catalog, log: Log) -> Iterator[Callable[[], None]]:
+def _workers_told(
+    settings: Settings, catalog: Catalog, log: Log, metrics: Metrics
+) -> Iterator[Callable[[], None]]:
     """Tell the workers of a cluster what waits; gives what tells of something new."""
     with needing_celery():
         from pixmill.jobs.cluster import Broker, make_app  # noqa: PLC0415
         from pixmill.jobs.relay import Relay  # noqa: PLC0415
     broker = Broker(make_app(settings.broker or ""))
-    relay = Relay(catalog, broker, lease_s=settings.job_lease, told=Sparingly(log.error))
+    relay = Relay(
+        catalog,
+        broker,
+        lease_s=settings.job_lease,
+        told=Sparingly(log.error),
+        seen=metrics.cluster_stands,
+    )
     relay.start()
     try:
         yield relay.wake

@@ -16,6 +16,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pixmill.jobs.relay import Look
+
 Stage = Literal["waiting", "fetching", "decoding", "computing"]
 STAGES: tuple[Stage, ...] = ("waiting", "fetching", "decoding", "computing")
 WebhookResult = Literal["delivered", "failed", "given_up"]
@@ -62,6 +64,7 @@ class Metrics:
         self._webhooks = Counter(
             "pixmill_webhooks", "Attempts to tell the end of a job", ["result"], registry=own
         )
+        self._cluster: _Cluster | None = None
         for told in WEBHOOK_RESULTS:
             self._webhooks.labels(told)
         for stage in STAGES:
@@ -114,6 +117,35 @@ class Metrics:
         self._pool.labels("busy").set_function(busy)
         self._pool.labels("waiting").set_function(waiting)
 
+    def cluster_stands(self, look: Look) -> None:
+        """Take note of how the cluster stands; without one nothing is told of it."""
+        if self._cluster is None:
+            self._cluster = _Cluster(self.registry)
+        for queue, number in look.queues.items():
+            self._cluster.messages.labels(queue).set(number)
+        self._cluster.dead_shards.set(look.dead_shards)
+        self._cluster.workers.set(look.workers)
+        self._cluster.oldest.set(look.oldest_queued_s)
+
     def render(self) -> tuple[bytes, str]:
         """Return the text that Prometheus reads, and its media type."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+class _Cluster:
+    """The gauges that only a service with a broker has."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.messages = Gauge(
+            "pixmill_queue_messages",
+            "Messages that wait for workers",
+            ["queue"],
+            registry=registry,
+        )
+        self.dead_shards = Gauge(
+            "pixmill_dead_shards", "Parts of lists that killed their workers", registry=registry
+        )
+        self.workers = Gauge("pixmill_workers", "Workers that are alive", registry=registry)
+        self.oldest = Gauge(
+            "pixmill_oldest_queued_job_seconds", "Longest wait of a job", registry=registry
+        )

@@ -186,6 +186,13 @@ class SqlJobs:
         with self._database.writing() as connection:
             return connection.execute(update(jobs).where(this).values(published_at=None)).rowcount
 
+    def oldest_queued(self) -> datetime | None:
+        """Tell when the job was made that has waited longest."""
+        query = select(func.min(jobs.c.created_at)).where(jobs.c.state == "queued")
+        query = query.where(jobs.c.key_id.is_not(None))  # those of commands wait for their command
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar()
+
     def drop(self, id_: str) -> None:
         """Forget a job and its shards."""
         with self._database.writing() as connection:

@@ -15,7 +15,7 @@ from pixmill.store.sql.schema import jobs, shards
 from pixmill.store.sql.shard_rows import given_up, new_place, shard_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
@@ -212,6 +212,12 @@ class SqlShards:
                 codes = {code: n * row.number for code, n in json.loads(row.failed).items()}
                 counts += Counts(int(row.ok), int(row.missed), codes)
         return Standing(cast("dict[ShardState, int]", found), counts)
+
+    def numbers(self) -> Mapping[ShardState, int]:
+        """Tell how many shards of all jobs are in each state."""
+        query = select(shards.c.state, func.count().label("number")).group_by(shards.c.state)
+        with self._database.reading() as connection:
+            return {row.state: row.number for row in connection.execute(query)}
 
     def dead(self, limit: int, job_id: str | None = None) -> list[Shard]:
         """List dead shards."""
