@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from pixmill.batch.job import Row
     from pixmill.batch.options import Shared
+    from pixmill.fetch.gate import Permits
     from pixmill.jobs.worker_metrics import Outcome, WorkerMetrics
     from pixmill.record import Item
     from pixmill.settings import Settings
@@ -54,6 +55,7 @@ class Site(NamedTuple):
     blobs: BlobStore
     archive: Callable[[], Archive]
     shared: Shared
+    permits: Permits
     owner: str
     name: str
 
@@ -192,7 +194,11 @@ class ShardWork:
             if order.match is not None:
                 matcher = matcher_of(order, read_document(site.blobs, job_id, "palette"))
             options = order.options(
-                site.settings, wanted=order.wanted_of(""), matcher=matcher, shared=site.shared
+                site.settings,
+                wanted=order.wanted_of(""),
+                matcher=matcher,
+                shared=site.shared,
+                permits=site.permits,
             )
             with Run(items, options) as run:
                 yield iter(run)
@@ -200,7 +206,13 @@ class ShardWork:
         archive = site.archive()
         keeper = ArchiveKeeper(archive, originals=order.ingest["originals"])
         wanted = order.wanted_of(str(archive.blobs.spool))
-        options = order.options(site.settings, wanted=wanted, keeper=keeper, shared=site.shared)
+        options = order.options(
+            site.settings,
+            wanted=wanted,
+            keeper=keeper,
+            shared=site.shared,
+            permits=site.permits,
+        )
         stage = Arrivals(keeper, Sender(order.ingest["sender"]))
         try:
             with Run(items, options) as run:

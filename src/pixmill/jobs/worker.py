@@ -28,6 +28,7 @@ from pixmill.errors import OutputError, UsageError
 from pixmill.imaging.probe import Limits
 from pixmill.jobs.cluster import BULK, INTERACTIVE, OPERATIONS, SHARD, Broker, make_app, queue_name
 from pixmill.jobs.executor import Executor
+from pixmill.jobs.host_shares import HostShares
 from pixmill.jobs.making import PoolMaker
 from pixmill.jobs.operations import KIND, OperationsRunner
 from pixmill.jobs.patience import Sparingly
@@ -111,7 +112,23 @@ class _Process:
 
         plan = plan_memory(settings.memory, self._pool.workers, WORKER_BYTES)
         shared = Shared(self._pool, plan.of_a_list(settings.shards), _AHEAD * self._pool.workers)
-        site = Site(settings, catalog, blobs, archive, shared, self.worker.token, self.worker.name)
+        self._hosts = HostShares(
+            catalog.hosts,
+            self.worker.token,
+            limit=settings.per_host,
+            lease_s=settings.job_lease,
+            told=told,
+        )
+        site = Site(
+            settings,
+            catalog,
+            blobs,
+            archive,
+            shared,
+            self._hosts,
+            self.worker.token,
+            self.worker.name,
+        )
         self._metrics = WorkerMetrics()
         self._shards = ShardWork(site, told, self._metrics)
         limits = Limits(settings.max_pixels, settings.max_side, max_decode_bytes=plan.decode)
@@ -140,6 +157,7 @@ class _Process:
         heart.start()
         self._jobs.start()
         self._relay.start()
+        self._hosts.start()
         celery = _celery_worker(self._app, self._concurrency, self.worker)
         self._celery = celery
         _add_tasks(self._app, self._do_shard, self._do_operations)
@@ -151,6 +169,7 @@ class _Process:
             self._ending.set()
             self._shards.stopping = True
             self._relay.stop()
+            self._hosts.stop()
             self._jobs.stop(0.0)
             heart.join()
             self._leave()

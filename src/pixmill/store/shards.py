@@ -197,3 +197,25 @@ class Workers(Protocol):
 
     def bury(self) -> int:
         """Give up what those hold whose lease is over, and forget them; tell how many they were."""
+
+
+class Hosts(Protocol):
+    """Servers that workers ask, and how many requests at once each worker may have there."""
+
+    def share(
+        self,
+        owner: str,
+        asks: Mapping[str, int],
+        idle: Sequence[str],
+        limit: int,
+        lease_s: float,
+    ) -> dict[str, int]:
+        """Ask for permits of servers, given those in use, and give back those of idle ones.
+
+        All owners together have `limit` permits of a server, shared equally as soon as all have
+        asked again; more only where more are in use. Tells how many the owner has of each, for
+        `lease_s` seconds.
+        """
+
+    def leave(self, owner: str) -> None:
+        """Give back all that an owner has."""

@@ -8,6 +8,7 @@ from pixmill.store.opening import utc_now
 from pixmill.store.sql import postgres
 from pixmill.store.sql.archive import SqlArchive
 from pixmill.store.sql.database import Database
+from pixmill.store.sql.hosts import SqlHosts
 from pixmill.store.sql.jobs import SqlJobs
 from pixmill.store.sql.keys import SqlKeys
 from pixmill.store.sql.palettes import SqlPalettes
@@ -40,6 +41,7 @@ class SqlCatalog:
         self.jobs = SqlJobs(database)
         self.shards = SqlShards(database)
         self.workers = SqlWorkers(database)
+        self.hosts = SqlHosts(database)
         self.webhooks = SqlWebhooks(database)
         self.secrets = SqlSecrets(database, "urls")
         self.webhook_secrets = SqlSecrets(database, "webhooks")
