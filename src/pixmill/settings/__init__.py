@@ -13,10 +13,10 @@ import tomllib
 from fractions import Fraction
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -26,13 +26,14 @@ from pydantic_settings import (
 )
 
 from pixmill.errors import UsageError
+from pixmill.settings.cpus import usable_cpus
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+__all__ = ["Settings", "load_settings", "parse_size", "source_of", "usable_cpus"]
 
 _SIZE = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _PREFIX = "PIXMILL_"
+_SECRETS = {"s3_access_key", "s3_secret_key"}
 # where a flag's name is not its setting's
 _FLAGS = {"allow_networks": "--allow-network", "trusted_proxies": "--trusted-proxy"}
 
@@ -64,45 +65,21 @@ def _words(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def _place(value: object) -> object:
+    """Tell a URL from a folder; what it means is read where it is used."""
+    return Path(value) if isinstance(value, str) and "://" not in value else value
+
+
 def _header_text(value: str) -> str:
     if not (value.isascii() and value.isprintable()):
         raise ValueError("only printable ASCII can stand in a header")
     return value
 
 
-def usable_cpus(
-    membership: Path = Path("/proc/self/cgroup"), hierarchy: Path = Path("/sys/fs/cgroup")
-) -> int:
-    """Return how many processors this process may use: its affinity, cut by its cgroups' quotas.
-
-    `membership` names the process's cgroup and `hierarchy` is where they are mounted (version 2, as
-    containers and systemd have it).
-    """
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([cpus, *(round(quota) for quota in _quotas(membership, hierarchy))]))
-
-
-def _quotas(membership: Path, hierarchy: Path) -> Iterator[float]:
-    """Yield the quotas, in processors, of the process's cgroup and of those around it."""
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except OSError:  # no cgroups on this system
-        return
-    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
-    for folder in (hierarchy / own, *(hierarchy / own).parents):
-        if not folder.is_relative_to(hierarchy):
-            return
-        try:
-            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
-            if quota != "max":
-                yield int(quota) / int(period)
-        except (OSError, ValueError):  # no such limit here
-            continue
-
-
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+Place = Annotated[Path | str, BeforeValidator(_place)]
 HeaderText = Annotated[str, AfterValidator(_header_text)]
 
 
@@ -178,8 +155,24 @@ class Settings(BaseSettings):
         description="database of the archive's images: as the catalog, or mongodb://HOST/NAME "
         "(default: the catalog)",
     )
-    blobs: Path | None = Field(
-        None, description="folder of the archive's files (default: blobs in the data folder)"
+    blobs: Place | None = Field(
+        None,
+        description="folder of the archive's files, or s3://BUCKET/PREFIX (default: blobs in the "
+        "data folder)",
+    )
+    s3_endpoint: str | None = Field(
+        None, description="URL of the S3 service (default: AWS_ENDPOINT_URL, else that of AWS)"
+    )
+    s3_region: str | None = Field(
+        None, description="region of the bucket (default: AWS_REGION, else us-east-1)"
+    )
+    s3_access_key: SecretStr | None = Field(
+        None,
+        description="access key of S3, a secret (default: AWS_ACCESS_KEY_ID, or what the machine "
+        "is given)",
+    )
+    s3_secret_key: SecretStr | None = Field(
+        None, description="secret key that goes with s3_access_key, a secret"
     )
     originals: bool = Field(default=True, description="keep originals in the archive beside greys")
     keep: float | None = Field(
@@ -296,4 +289,5 @@ def _sentence(part: Any, flags: dict[str, Any], file: Path) -> str:
     if part["type"] == "extra_forbidden":
         return f"{where}: there is no such setting"
     reason = part["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{where}: {value!r}: {reason}"
+    shown = "***" if name in _SECRETS else repr(value)
+    return f"{where}: {shown}: {reason}"
