@@ -273,16 +273,11 @@ class S3Server:
         _wait_until_open(self._port, self.process, self._log)
 
     def stop(self) -> None:
-        """Stop it, if it runs."""
+        """End it at once, if it runs: asked to end, it waits for clients that keep connections."""
         process, self.process = self.process, None
         if process is not None:
-            stop(process)
-
-    def kill(self) -> None:
-        """End it at once."""
-        assert self.process is not None
-        self.process.kill()
-        self.stop()
+            process.kill()
+            process.wait()
 
     def new_bucket(self) -> str:
         """Make an empty bucket."""

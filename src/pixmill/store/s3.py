@@ -20,7 +20,7 @@ from obstore.store import S3Store
 from pixmill.errors import OutputError
 from pixmill.store.blobs import GREYS, ORIGINALS, BlobInfo, check_blob_name, is_blob_name
 from pixmill.store.landmark import LANDMARK, MOST_BYTES, PLACE, read_text, settle, text_of
-from pixmill.store.s3_failures import NO_SUCH_KEY, code_of, failure_of
+from pixmill.store.s3_failures import NO_SUCH_KEY, code_of, failure_of, is_answer
 from pixmill.store.spool import Spool, explained
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Patience(NamedTuple):
     connect_s: float = 5.0
     request_s: float = 20.0
     repeat_s: float = 30.0
-    repeats: int = 5
+    repeats: int = 8
 
 
 _PATIENCE = Patience()
@@ -172,13 +172,14 @@ class S3Blobs:
     def _find(self, name: str) -> ObjectMeta | None:
         """Look for an object. A bucket that is gone, or keys that are, are no missing object.
 
-        The answer to a HEAD has no body that would tell them apart, so a second look does.
+        A refusal of a HEAD has no body that would tell them apart, so a second look does.
         """
         with self._explained():
             try:
                 return self._store.head(name)
-            except FileNotFoundError:
-                pass
+            except (BaseError, FileNotFoundError) as error:
+                if not is_answer(error):
+                    raise
             try:
                 return self._store.get(name, options={"range": (0, 1)}).meta
             except FileNotFoundError as error:
@@ -257,8 +258,8 @@ def _open(place: S3Place, patience: Patience) -> S3Store:
         "max_retries": patience.repeats,
         "retry_timeout": timedelta(seconds=patience.repeat_s),
         "backoff": {
-            "init_backoff": timedelta(milliseconds=100),
-            "max_backoff": timedelta(seconds=5),
+            "init_backoff": timedelta(milliseconds=200),
+            "max_backoff": timedelta(seconds=3),
             "base": 2,
         },
     }

@@ -11,7 +11,8 @@ import re
 from typing import NamedTuple
 
 NO_SUCH_KEY = "NoSuchKey"
-GO_ON = "nothing that was kept is lost: mend the cause, and go on"
+_KEPT = "nothing that was kept is lost"
+GO_ON = f"{_KEPT}: mend the cause, and go on"
 _RIGHTS = "its keys have to list, read, write and delete there"
 _KEYS = "look at PIXMILL_S3_ACCESS_KEY and PIXMILL_S3_SECRET_KEY, or what AWS_… says"
 
@@ -40,6 +41,11 @@ def code_of(error: BaseException) -> str | None:
     """Return the code of S3's own answer, such as `NoSuchKey`; None where it gave none."""
     found = _CODE.search(str(error))
     return found[1] if found else None
+
+
+def is_answer(error: BaseException) -> bool:
+    """Tell whether S3 answered, if only to refuse."""
+    return _STATUS.search(str(error)) is not None
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -80,7 +86,9 @@ def _of_connection(text: str) -> Failure:
     if "kind: Timeout" in text or "TimedOut" in text:
         return Failure(f"{server} does not answer in time")
     if "kind: Connect" in text:
-        return Failure(f"{server} can not be reached")
+        return Failure(
+            f"{server} can not be reached", f"look at PIXMILL_S3_ENDPOINT, or wait; {_KEPT}"
+        )
     if "BadScheme" in text or "builder error" in text:
         return Failure("its endpoint is no https:// or http:// URL", "mend PIXMILL_S3_ENDPOINT")
     if "kind: " in text:
