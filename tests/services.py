@@ -94,7 +94,10 @@ MONGODB = BundledProgram(
 )
 
 S3 = Service(
-    "S3", "versitygw", "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0 (Go 1.25)"
+    "S3",
+    "versitygw",
+    "scripts/get-versitygw, or with Go 1.25: "
+    "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0",
 )
 
 _NGINX_CONF = """
