@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import psutil
 import pytest
+import trustme
 
 from tests import services, warm
 
@@ -138,6 +139,22 @@ def s3_server(
 def s3_bucket(s3_server: services.S3Server) -> services.Bucket:
     """An empty bucket on it."""
     return services.Bucket(s3_server, s3_server.new_bucket())
+
+
+@pytest.fixture
+def tls_s3_bucket(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[services.Bucket, Path]]:
+    """An empty bucket on a server of an authority that nobody knows, and that authority's file."""
+    program, folder = _program(request.config, services.S3), tmp_path_factory.mktemp("s3")
+    authority, paths = trustme.CA(), [folder / name for name in ("authority", "certificate", "key")]
+    certificate = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(str(paths[0]))
+    certificate.cert_chain_pems[0].write_to_path(str(paths[1]))
+    certificate.private_key_pem.write_to_path(str(paths[2]))
+    tls = ("--cert", str(paths[1]), "--key", str(paths[2]))
+    with services.serve_s3(program, folder, tls) as server:
+        yield services.Bucket(server, server.new_bucket()), paths[0]
 
 
 @pytest.fixture

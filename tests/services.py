@@ -24,7 +24,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -254,10 +254,11 @@ class S3Server:
 
     access_key, secret_key = "pixmill-tests", "a-secret-of-the-tests"
 
-    def __init__(self, program: str, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path, tls: Sequence[str] = ()) -> None:
+        """`tls` are the options that name a certificate and its key."""
         self._program, self._root, self._log = program, folder / "buckets", folder / "log"
-        self._port = free_port()
-        self.url = f"http://127.0.0.1:{self._port}"
+        self._port, self._tls = free_port(), tls
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._port}"
         self.process: subprocess.Popen[bytes] | None = None
         self._root.mkdir()
 
@@ -267,7 +268,7 @@ class S3Server:
         keys = {"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*order, "posix", str(self._root)],
+                [*order, *self._tls, "posix", str(self._root)],
                 env=os.environ | keys,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -319,9 +320,9 @@ class Bucket:
 
 
 @contextlib.contextmanager
-def serve_s3(program: str, folder: Path) -> Iterator[S3Server]:
-    """Run an S3 server over an empty folder while the context is open."""
-    server = S3Server(program, folder)
+def serve_s3(program: str, folder: Path, tls: Sequence[str] = ()) -> Iterator[S3Server]:
+    """Run an S3 server over an empty folder while the context is open; `tls` as of `S3Server`."""
+    server = S3Server(program, folder, tls)
     server.start()
     try:
         yield server

@@ -146,6 +146,9 @@ def test_a_service_whose_s3_goes_says_so_and_serves_again_when_it_is_back(
         assert refused.status_code == 503
         assert refused.json()["code"] == "overloaded"
         assert client.post("/images", content=png(random.Random(98))).status_code == 503
+        unready = client.get("/readyz")
+        assert (unready.status_code, unready.json()["missing"]) == (503, ["archive"])
         own_s3_bucket.server.start()
+        assert client.get("/readyz").status_code == 200
         assert client.get(f"/image/{md5}").status_code == 200
         assert client.post("/images", content=png(random.Random(98))).status_code == 201

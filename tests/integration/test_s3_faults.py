@@ -174,6 +174,16 @@ def test_keys_and_endpoint_of_the_environment_serve_and_ours_go_before_them(
     assert content(blobs_in(s3_bucket, tmp_path), NAME) == b"x"
 
 
+def test_a_certificate_counts_where_its_authority_is_named(tls_s3_bucket, tmp_path, monkeypatch):
+    bucket, authority = tls_s3_bucket
+    unknown = refusal(blobs_in(bucket, tmp_path).put, NAME, b"x")
+    assert f"the certificate of {bucket.server.url} is not trusted" in unknown
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    blobs = blobs_in(bucket, tmp_path)
+    blobs.put(NAME, b"x")
+    assert content(blobs, NAME) == b"x"
+
+
 def test_of_two_archives_that_race_for_a_place_one_has_it(s3_bucket, tmp_path):
     gate, had = threading.Barrier(8), []
 

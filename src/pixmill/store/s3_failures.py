@@ -81,8 +81,11 @@ def _of_status(text: str, code: str | None) -> Failure | None:
 
 def _of_connection(text: str) -> Failure:
     server = _server(text)
-    if "certificate" in text:
-        return Failure(f"the certificate of {server} is not trusted", "mend it, and go on")
+    if "certificate" in text.lower():
+        return Failure(
+            f"the certificate of {server} is not trusted",
+            "let SSL_CERT_FILE name who vouches for it",
+        )
     if "kind: Timeout" in text or "TimedOut" in text:
         return Failure(f"{server} does not answer in time")
     if "kind: Connect" in text:
