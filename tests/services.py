@@ -13,6 +13,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -282,6 +283,20 @@ class S3Server:
         if process is not None:
             process.kill()
             process.wait()
+
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Let it take connections and answer nothing while the context is open."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def has_objects(self, number: int) -> bool:
+        """Tell whether so many files lie in its buckets."""
+        return sum(path.is_file() for path in self._root.rglob("*")) >= number
 
     def new_bucket(self) -> str:
         """Make an empty bucket."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,14 +11,16 @@ import pytest
 from pixmill.settings import load_settings
 from pixmill.store import open_archive, where
 from pixmill.store.blobs import GREYS
-from tests.archives import names_of, pixels_of, stored_images
-from tests.command import run
+from tests.acceptance.api_lists import followed, submit, table_of
+from tests.archives import digest_of, names_of, pixels_of, stored_images
+from tests.command import run, start
 from tests.pictures import png
 from tests.serving import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.origin import Origin
     from tests.services import Bucket
 
 INGEST = ("ingest", "pictures", "-o", "out.csv", "--workers", "1")
@@ -38,7 +41,7 @@ def opened(bucket: Bucket, folder: Path, catalog: str):
 
 
 def test_what_is_ingested_into_s3_is_served_from_there(
-    folder: Path, s3_bucket: Bucket, postgres: str
+    folder: Path, s3_bucket: Bucket, postgres: str, origin: Origin
 ) -> None:
     env = {**s3_bucket.environment, "PIXMILL_CATALOG": postgres}
     env["PIXMILL_DATA"] = str(folder / "data")
@@ -66,14 +69,19 @@ def test_what_is_ingested_into_s3_is_served_from_there(
         rendered = client.get(f"/images/{md5}/render", params={"op": "resize 8"})
         assert rendered.status_code == 200, rendered.text
         job = client.post(f"/images/{md5}/operations", json={"operations": ["grayscale"]}).json()
-        while client.get(f"/jobs/{job['id']}").json()["state"] in {"queued", "running"}:
-            pass
+        assert followed(client, job)["state"] == "succeeded"
         assert client.get(f"/jobs/{job['id']}/result").status_code == 200
+        urls = [origin.serve("/one.png", png(random.Random(7)))]
+        listed = followed(client, submit(client, urls, kind="colors"))
+        table, errors = table_of(client, listed)
+        assert table.startswith(origin.url("/one.png").encode())
+        assert errors.count(b"\n") == 1
         assert client.delete(f"/images/{md5}").status_code == 204
         assert client.get(f"/image/{md5}").status_code == 404
     with opened(s3_bucket, folder, postgres) as archive:
         assert len(names_of(archive)) == 10
-        assert len(list(archive.blobs.all("results"))) == 1
+        assert len(list(archive.blobs.all("results"))) == 3
+        assert len(list(archive.blobs.all("lists"))) == 1
         archive.blobs.put(f"{GREYS}/2026-11-20/1031/{'f' * 32}-01234567.png", b"stray")
     told = run("doctor", "--store", "--older-than", "0", cwd=folder, env=env)
     assert told.returncode == 1
@@ -132,6 +140,46 @@ def test_an_ingest_that_s3_left_ends_with_a_sentence_and_goes_on_by_the_same_com
         stored = [each.image for each in stored_images(archive)]
         assert len(stored) == 9
         assert names_of(archive) == {name for image in stored for name in image.blobs}
+
+
+@pytest.mark.parametrize("fault", ["away", "restarted", "hung"])
+def test_what_befalls_s3_in_the_middle_of_an_ingest_costs_no_image(
+    folder: Path, own_s3_bucket: Bucket, fault: str
+) -> None:
+    server = own_s3_bucket.server
+    for number in range(60):
+        (folder / "pictures" / f"{number}.png").write_bytes(png(random.Random(number)))
+    env = {**own_s3_bucket.environment, "PIXMILL_DATA": str(folder / "data")}
+    running = start(*INGEST, cwd=folder, env=env)
+    while not server.has_objects(10):
+        assert running.poll() is None
+        time.sleep(0.01)
+    if fault == "hung":
+        with server.hanging():
+            time.sleep(1)
+    else:
+        server.stop()
+    if fault == "restarted":
+        server.start()
+    _, said = running.communicate(timeout=100)
+    if fault == "away":
+        assert running.returncode == 1
+        assert f"{server.url} can not be reached" in said
+        assert "pixmill doctor --store --mend" in said
+        server.start()
+        done = run(*INGEST, cwd=folder, env=env)
+        assert done.returncode == 0, done.stderr
+        run("doctor", "--store", "--mend", "--older-than", "0", cwd=folder, env=env)
+    else:
+        assert running.returncode == 0, said
+    assert (folder / "out.csv").read_text(encoding="utf-8").count(",success\n") == 60
+    flags = {**own_s3_bucket.settings, "data": folder / "data"}
+    with open_archive(*where(load_settings(**flags))) as archive:
+        stored = [each.image for each in stored_images(archive)]
+        assert len(stored) == 60
+        assert names_of(archive) == {name for image in stored for name in image.blobs}
+        for image in stored:
+            assert digest_of(archive, image.blobs.original) == image.sha256
 
 
 def test_a_service_whose_s3_goes_says_so_and_serves_again_when_it_is_back(

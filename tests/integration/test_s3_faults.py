@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -78,13 +77,9 @@ def test_a_restart_is_waited_for(own_s3_bucket, tmp_path):
 def test_a_server_that_hangs_is_given_up_in_time_and_comes_back(own_s3_bucket, tmp_path):
     blobs = blobs_in(own_s3_bucket, tmp_path)
     blobs.put(NAME, b"before")
-    process = own_s3_bucket.server.process
-    process.send_signal(signal.SIGSTOP)
-    try:
+    with own_s3_bucket.server.hanging():
         for call in (lambda: blobs.put(OTHER, b"x"), lambda: blobs.open(NAME)):
             assert f"{own_s3_bucket.server.url} does not answer in time" in refusal(call)
-    finally:
-        process.send_signal(signal.SIGCONT)
     patient = blobs_in(own_s3_bucket, tmp_path, Patience())
     assert content(patient, NAME) == b"before"
     patient.put(OTHER, b"whole")
