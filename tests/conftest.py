@@ -20,6 +20,7 @@ import psutil
 import pytest
 import trustme
 
+from tests import s3_server as s3
 from tests import services, warm
 
 if TYPE_CHECKING:
@@ -128,23 +129,23 @@ def mongod(mongo_server: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def s3_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[services.S3Server]:
+) -> Iterator[s3.S3Server]:
     """A real S3 server, one for all tests of this process."""
     program = _program(request.config, services.S3)
-    with services.serve_s3(program, tmp_path_factory.mktemp("s3")) as server:
+    with s3.serve_s3(program, tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 
 @pytest.fixture
-def s3_bucket(s3_server: services.S3Server) -> services.Bucket:
+def s3_bucket(s3_server: s3.S3Server) -> s3.Bucket:
     """An empty bucket on it."""
-    return services.Bucket(s3_server, s3_server.new_bucket())
+    return s3.Bucket(s3_server, s3_server.new_bucket())
 
 
 @pytest.fixture
 def tls_s3_bucket(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[services.Bucket, Path]]:
+) -> Iterator[tuple[s3.Bucket, Path]]:
     """An empty bucket on a server of an authority that nobody knows, and that authority's file."""
     program, folder = _program(request.config, services.S3), tmp_path_factory.mktemp("s3")
     authority, paths = trustme.CA(), [folder / name for name in ("authority", "certificate", "key")]
@@ -153,18 +154,18 @@ def tls_s3_bucket(
     certificate.cert_chain_pems[0].write_to_path(str(paths[1]))
     certificate.private_key_pem.write_to_path(str(paths[2]))
     tls = ("--cert", str(paths[1]), "--key", str(paths[2]))
-    with services.serve_s3(program, folder, tls) as server:
-        yield services.Bucket(server, server.new_bucket()), paths[0]
+    with s3.serve_s3(program, folder, tls) as server:
+        yield s3.Bucket(server, server.new_bucket()), paths[0]
 
 
 @pytest.fixture
 def own_s3_bucket(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[services.Bucket]:
+) -> Iterator[s3.Bucket]:
     """An empty bucket on a server of the test's own, which may stop it."""
     program = _program(request.config, services.S3)
-    with services.serve_s3(program, tmp_path_factory.mktemp("s3")) as server:
-        yield services.Bucket(server, server.new_bucket())
+    with s3.serve_s3(program, tmp_path_factory.mktemp("s3")) as server:
+        yield s3.Bucket(server, server.new_bucket())
 
 
 @pytest.fixture

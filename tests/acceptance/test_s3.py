@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.origin import Origin
-    from tests.services import Bucket
+    from tests.s3_server import Bucket
 
 INGEST = ("ingest", "pictures", "-o", "out.csv", "--workers", "1")
 SERVE = ("serve", "--port", "0", "--workers", "1")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pixmill.store import Archive
-    from tests.services import Bucket
+    from tests.s3_server import Bucket
 
 RED = Color((255, 0, 0), "#FF0000", 4, 1.0)
 
