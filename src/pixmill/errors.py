@@ -252,6 +252,10 @@ class OutputLocked(RunError):
     """Another run is writing the same output."""
 
 
+class JobStalled(RunError):
+    """Shards of a job are dead: each killed the workers that did it."""
+
+
 class MissingExtra(RunError):
     """An optional dependency is not installed."""
 

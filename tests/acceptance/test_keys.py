@@ -139,8 +139,8 @@ def test_a_name_that_was_forged_in_the_file_can_not_drive_the_terminal(tmp_path:
 
 
 def test_migrate_makes_a_catalog_and_tells_its_revision(tmp_path: Path) -> None:
-    assert run(tmp_path, "migrate").stdout == "the catalog is new, at revision 0005\n"
-    assert run(tmp_path, "migrate").stdout == "the catalog is at revision 0005 already\n"
+    assert run(tmp_path, "migrate").stdout == "the catalog is new, at revision 0006\n"
+    assert run(tmp_path, "migrate").stdout == "the catalog is at revision 0006 already\n"
     done = run(tmp_path, "migrate", PIXMILL_CATALOG="postgresql://me:hidden@127.0.0.1:1/db")
     assert done.returncode == 1
     assert "the catalog postgresql://127.0.0.1:1/db can not be used" in done.stderr

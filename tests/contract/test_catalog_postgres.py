@@ -21,7 +21,7 @@ def test_an_empty_database_becomes_a_catalog_and_an_archive_unasked(postgres, tm
         catalog.keys.add("shop", ["read"])
     with open_archive(None, postgres, None, tmp_path / "data") as archive:
         assert archive.page(1) == []
-    assert migrate_catalog(postgres, tmp_path) == ("0005", "0005")
+    assert migrate_catalog(postgres, tmp_path) == ("0006", "0006")
     assert not (tmp_path / "data" / "catalog.sqlite").exists()
 
 
@@ -36,13 +36,23 @@ def test_many_who_open_an_empty_database_at_once_all_find_a_catalog(postgres, tm
 def test_an_older_catalog_waits_for_migrate(postgres, tmp_path):
     with open_catalog(postgres, tmp_path):
         pass
-    for table in ("jobs", "secrets", "facts", "images", "arrivals", "minutes", "minute_codes"):
+    for table in (
+        "shards",
+        "workers",
+        "jobs",
+        "secrets",
+        "facts",
+        "images",
+        "arrivals",
+        "minutes",
+        "minute_codes",
+    ):
         execute(postgres, f"DROP TABLE {table}")
     execute(postgres, "DELETE FROM counters WHERE name = 'secrets'")
     execute(postgres, "UPDATE pixmill_version SET version_num = '0002'")
     with pytest.raises(OutputError, match=r"of an older pixmill .*run `pixmill migrate`"):
         open_catalog(postgres, tmp_path)
-    assert migrate_catalog(postgres, tmp_path) == ("0002", "0005")
+    assert migrate_catalog(postgres, tmp_path) == ("0002", "0006")
     open_catalog(postgres, tmp_path).close()
 
 

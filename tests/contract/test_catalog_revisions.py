@@ -42,8 +42,8 @@ def test_an_older_catalog_elsewhere_waits_for_migrate(tmp_path):
     with pytest.raises(OutputError, match=r"of an older pixmill .*run `pixmill migrate`"):
         open_catalog(url, data)
     assert path.read_bytes() == (tmp_path / copy).read_bytes()
-    assert migrate_catalog(url, data) == ("0001", "0005")
-    assert migrate_catalog(url, data) == ("0005", "0005")
+    assert migrate_catalog(url, data) == ("0001", "0006")
+    assert migrate_catalog(url, data) == ("0006", "0006")
     with open_catalog(url, data) as catalog:
         assert [key.name for key in catalog.keys.all()] == ["old"]
 
@@ -51,7 +51,7 @@ def test_an_older_catalog_elsewhere_waits_for_migrate(tmp_path):
 def test_a_new_catalog_elsewhere_is_made(tmp_path):
     url = f"sqlite:///{tmp_path}/own%20one.sqlite"
     assert not catalog_stands(url, tmp_path / "data")
-    assert migrate_catalog(url, tmp_path / "data") == (None, "0005")
+    assert migrate_catalog(url, tmp_path / "data") == (None, "0006")
     assert catalog_stands(url, tmp_path / "data")
     assert mode(tmp_path / "own one.sqlite") == 0o600
 

@@ -81,11 +81,11 @@ async def test_a_job_that_was_done_when_its_process_died_tells_all_that_was_done
             parts = app.services
             shared = parts.engine.shared(1)
             runner = ListRunner(settings, app.catalog, archive, parts.results, shared)
-            hold = Hold(job, 30.0)
+            hold = Hold(job, "me", 30.0)
             outcome = await asyncio.to_thread(runner.run, job, hold)
             checkpoint_path(WorkFiles(parts.results, job).table).unlink()
             with pytest.raises(NotKept, match="not there any more; submit the list again"):
-                await asyncio.to_thread(runner.run, job, Hold(job, 30.0))
+                await asyncio.to_thread(runner.run, job, Hold(job, "me", 30.0))
     assert hold.progress == Progress(LINES, 6, LINES)
     assert outcome.result.name == told["result"]["path"]
 

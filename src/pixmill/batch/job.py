@@ -1,7 +1,8 @@
 """One list to one table, surviving anything: ties source, run, sink and checkpoint together.
 
 Owns what happens at the start (begin, resume, refuse, or nothing left to do), when rows are
-committed, and the end. The order that makes a kill harmless: rows durable, then the checkpoint that
+committed, and the end. Rows are made here, in a run of this process, or brought by another carrier.
+The order that makes a kill harmless: rows durable, then the checkpoint that
 speaks of them; the last rows, then a checkpoint `publishing`, then the renames, then a checkpoint
 `finished`.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from pixmill.batch.options import RunOptions
     from pixmill.batch.sink import Sink, TableOptions
+    from pixmill.batch.sink.table import TableSink
     from pixmill.batch.source import Source
 
 Row = tuple[Item, Record]
@@ -47,10 +50,17 @@ class Stage(Protocol):
         """Pass rows on, changed or not; `run` names the run, also where it is resumed."""
 
 
+class Stoppable(Protocol):
+    """What is at work on rows."""
+
+    def stop(self) -> None:
+        """End early. Safe in a signal handler."""
+
+
 class Watcher(Protocol):
     """Sees a run go by. `run` is given at its start, so that a signal handler can stop it."""
 
-    def started(self, run: Run, progress: Progress, resumed_line: int) -> None:
+    def started(self, run: Stoppable, progress: Progress, resumed_line: int) -> None:
         """Take note that the run begins, after line `resumed_line`."""
 
     def seen(self, record: Record) -> None:
@@ -75,6 +85,12 @@ class Job:
     bearing: dict[str, Any]
     overwrite: bool = False
     stage: Stage | None = None
+
+
+Write = Callable[["TableSink", Progress, Watcher], bool]
+"""Writes rows from a checkpoint on, and keeps it up to date; False where it was stopped before."""
+Carrier = Callable[[Job, Checkpoint], Write]
+"""Makes ready to write a job's rows. Raises UsageError for options that make no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +120,19 @@ def is_finished(output: Path) -> bool:
     return checkpoint is not None and checkpoint.state == "finished"
 
 
-def run_job(job: Job, watcher: Watcher) -> Report:
+def run_here(job: Job, checkpoint: Checkpoint) -> Write:
+    """Carry out a job in this process."""
+    rest = _Rest(job.source, checkpoint)
+    run = Run(rest, job.run)
+
+    def write(sink: TableSink, progress: Progress, watcher: Watcher) -> bool:
+        _write_rows(job, checkpoint, sink, run=run, progress=progress, watcher=watcher)
+        return rest.ended and not run.stopped
+
+    return write
+
+
+def run_job(job: Job, watcher: Watcher, carrier: Carrier = run_here) -> Report:
     """Run to the end, or resume and run to the end, or find that nothing is left to do.
 
     Raises RunError; whatever was committed before stays and is resumed from by the same call.
@@ -116,15 +144,13 @@ def run_job(job: Job, watcher: Watcher) -> Report:
         if begun is not None and begun.state == "finished":
             return _report(begun, did_nothing=True)
         checkpoint = begun or _begun(job)
-        rest = _Rest(job.source, checkpoint)
-        run = Run(rest, job.run)  # refuses bad options before a checkpoint holds on to them
+        write = carrier(job, checkpoint)  # refuses bad options before a checkpoint holds on to them
         if begun is None:
             checkpoint.save(path)  # before the partial files are cut to nothing
         with closing(open_table(job.output, job.table, checkpoint.sink)) as sink:
             progress = _progress_at(job.source, checkpoint)
             if checkpoint.state == "running":
-                _write_rows(job, checkpoint, sink, run=run, progress=progress, watcher=watcher)
-                if run.stopped or not rest.ended:
+                if not write(sink, progress, watcher):
                     return _so_far(progress, complete=False)
                 checkpoint.sink, checkpoint.state = sink.finish(), "publishing"
                 checkpoint.save(path)

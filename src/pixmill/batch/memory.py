@@ -31,6 +31,14 @@ class MemoryPlan:
     rows: int
     decode: int
 
+    def of_a_list(self, at_once: int) -> MemoryPlan:
+        """Share out what one of `at_once` lists over a pool of others may take.
+
+        It takes what a command leaves to its rows, of which who runs it has none itself.
+        """
+        share = self.rows // max(1, at_once)
+        return MemoryPlan(bodies=share // 2, rows=share // 4, decode=self.decode)
+
 
 def plan_memory(total: int, workers: int, reserved: int = 0) -> MemoryPlan:
     """Share out `total` bytes among a parent and `workers`.

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from pixmill.settings import Settings
 
 
+PRELOAD_ALL = ("pixmill.batch.warm", "pixmill.analysis.warm")
+"""What processes load before their first image that do whatever is asked of images."""
+
+
 class Keeper(Protocol):
     """Puts the bytes of analyzed images where they stay. Called by many threads at once.
 

@@ -23,7 +23,7 @@ from pixmill.batch.source import OnlyLines
 from pixmill.errors import ResumeRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pixmill.batch.job import Job, Watcher
@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 _OURS = "errors file"  # the option that only the job over failed lines has
 
 
-def retry_job(job: Job, watcher: Watcher) -> Report:
+def retry_job(
+    job: Job, watcher: Watcher, run: Callable[[Job, Watcher], Report] = run_job
+) -> Report:
     """Fetch the failed lines of a finished output again and merge what became of them into it.
 
+    `run` runs the job over these lines.
     Raises RunError as `run_job` does, and ResumeRefused where there is no finished output to mend.
     """
     path = checkpoint_path(job.output)
@@ -53,7 +56,7 @@ def retry_job(job: Job, watcher: Watcher) -> Report:
                 did_nothing=True,
             )
         again = _again(job)
-        report = run_job(again, watcher)
+        report = run(again, watcher)
         if report.complete:
             _take_over(job, checkpoint, again, report)
         return replace(

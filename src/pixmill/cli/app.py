@@ -26,6 +26,7 @@ from pixmill.cli.serve import serve
 from pixmill.cli.sign import sign
 from pixmill.cli.transform import transform
 from pixmill.cli.upload import upload
+from pixmill.cli.worker import worker
 
 
 class _Commands(TyperGroup):
@@ -63,6 +64,7 @@ app.command()(ingest)
 app.command(cls=CommandWithOperations)(transform)
 app.command(cls=CommandWithOperations)(upload)
 app.command()(serve)
+app.command()(worker)
 app.command()(demo)
 app.command()(doctor)
 app.command()(migrate)

@@ -38,6 +38,10 @@ def colors(
     workers: f.Workers = None,
     queue: f.Queue = None,
     memory: f.Memory = None,
+    broker: f.Broker = None,
+    catalog: f.CatalogUrl = None,
+    blobs: f.Blobs = None,
+    shard_lines: f.ShardLines = None,
 ) -> None:
     """Find the most common exact colors of every image of a list, or its clusters of colors.
 
@@ -56,6 +60,10 @@ def colors(
         memory=memory,
         cache=cache,
         log_format=log_format,
+        broker=broker,
+        catalog=catalog,
+        blobs=blobs,
+        shard_lines=shard_lines,
     )
     order = Order(
         inputs=tuple(inputs),

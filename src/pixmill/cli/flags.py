@@ -48,6 +48,10 @@ def _listen(*names: str, say: str, **more: Any) -> Any:
     return _flag("Listening", *names, say=say, **more)
 
 
+def _cluster(*names: str, say: str, **more: Any) -> Any:
+    return _flag("Cluster", *names, say=say, **more)
+
+
 def _bound(*names: str, say: str, **more: Any) -> Any:
     return _flag("Resources", *names, say=say, **more)
 
@@ -273,6 +277,23 @@ Memory = Annotated[
     str | None,
     _bound("--memory", metavar="SIZE", say="Cap on all processes together [default: 1G]"),
 ]
+
+Broker = Annotated[
+    str | None,
+    _cluster("--broker", metavar="URL", say="Have workers do it that this broker tells: amqp://…"),
+]
+CatalogUrl = Annotated[
+    str | None,
+    _cluster("--catalog", metavar="URL", say="Database of jobs [default: SQLite beside the data]"),
+]
+ShardLines = Annotated[
+    int | None,
+    _cluster("--shard-lines", metavar="N", say="Lines that go to a worker at once [default: 2000]"),
+]
+WorkerName = Annotated[
+    str | None, _cluster("--name", metavar="NAME", say="What it is called [default: host-process]")
+]
+Shards = Annotated[int | None, _cluster("--shards", say="Parts of lists done at once [default: 2]")]
 
 Host = Annotated[
     str | None,

@@ -55,6 +55,9 @@ def ingest(
     workers: f.Workers = None,
     queue: f.Queue = None,
     memory: f.Memory = None,
+    broker: f.Broker = None,
+    catalog: f.CatalogUrl = None,
+    shard_lines: f.ShardLines = None,
 ) -> None:
     """Take every image of a list into the archive: once, with its grey version, size and colors.
 
@@ -79,6 +82,9 @@ def ingest(
         memory=memory,
         cache=cache,
         log_format=log_format,
+        broker=broker,
+        catalog=catalog,
+        shard_lines=shard_lines,
     )
     with ended_by_errors(settings.log_format):
         if watch is not None and (inputs or output not in {None, "-"} or overwrite or retry_failed):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pixmill.store import Catalog
     from pixmill.store.jobs import Event, Job
+    from pixmill.store.shards import Shard
 
 jobs = typer.Typer(
     no_args_is_help=True, help="Look at, cancel, repeat and wait for the jobs of the service."
@@ -27,6 +28,7 @@ jobs = typer.Typer(
 
 _PAGE = 200
 _LOOK_EVERY_S = 0.5
+_MOST_DEAD = 1000
 _HEAD = ("id", "state", "made", "attempts", "key", "source", "reference", "code")
 
 Id = Annotated[
@@ -60,7 +62,7 @@ def list_jobs(
             write_lines(map(_document, found))
             return
         keys = {key.id: key.name for key in catalog.keys.all()}
-    rows = [_HEAD, *(_row(job, keys.get(job.key_id, "")) for job in found)]
+    rows = [_HEAD, *(_row(job, keys.get(job.key_id or 0, "")) for job in found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     padded = (
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
@@ -110,18 +112,60 @@ def wait(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Wait for a job's end; exit with 1 unless it succeeded."""
+    """Wait for a job's end, or until it is stalled; exit with 1 unless it succeeded."""
     from pixmill.store.jobs import FINISHED  # noqa: PLC0415  help needs none of it
 
     until = None if timeout is None else time.monotonic() + timeout
     with _catalog() as catalog:
-        while (job := _find(catalog, id_)).state not in FINISHED:
+        while (job := _find(catalog, id_)).state not in {*FINISHED, "stalled"}:
             if until is not None and time.monotonic() >= until:
                 raise RunError(f"the job {id_} is still {job.state} after {timeout:g} s")
             time.sleep(_LOOK_EVERY_S)
     _tell(job, json=json)
     if job.state != "succeeded":
         raise SystemExit(EXIT_SOME_FAILED)
+
+
+@jobs.command()
+def dead(json: Json = False) -> None:
+    """List the parts of lists that killed their workers, and are done by nobody until redriven."""
+    with _catalog() as catalog:
+        found = catalog.shards.dead(_MOST_DEAD)
+    if json:
+        write_lines(json_module.dumps(_dead_document(shard), ensure_ascii=False) for shard in found)
+        return
+    if not found:
+        write_lines(["no part of a list is dead"])
+    for shard in found:
+        number, lines = shard.id.number, shard.lines
+        head = f"{shard.id.job_id}  shard {number}, lines {lines.first_line} to {lines.last_line}"
+        causes = [
+            f"    {attempt.ended_at[:19]}  {printable(attempt.worker, 60)}: "
+            f"{printable(attempt.cause, 500)}"
+            for attempt in shard.failed_attempts
+        ]
+        write_lines([head, *causes])
+
+
+@jobs.command()
+def redrive(id_: Id, json: Json = False) -> None:
+    """Have the dead parts of a job done again, once what killed its workers is gone."""
+    with _catalog() as catalog:
+        _find(catalog, id_)
+        if not catalog.shards.redrive(id_):
+            raise RunError(f"no part of the job {id_} is dead; `pixmill jobs dead` lists those")
+        catalog.jobs.move(id_, "redrive")  # one that is not stalled yet just goes on
+        _tell(_find(catalog, id_), json=json)
+
+
+def _dead_document(shard: Shard) -> dict[str, object]:
+    return {
+        "job": shard.id.job_id,
+        "shard": shard.id.number,
+        "first_line": shard.lines.first_line,
+        "last_line": shard.lines.last_line,
+        "attempts": [attempt._asdict() for attempt in shard.failed_attempts],
+    }
 
 
 @contextmanager

@@ -50,6 +50,10 @@ def match(
     workers: f.Workers = None,
     queue: f.Queue = None,
     memory: f.Memory = None,
+    broker: f.Broker = None,
+    catalog: f.CatalogUrl = None,
+    blobs: f.Blobs = None,
+    shard_lines: f.ShardLines = None,
 ) -> None:
     """Find the color of a palette that is nearest to each image's own.
 
@@ -70,6 +74,10 @@ def match(
         memory=memory,
         cache=cache,
         log_format=log_format,
+        broker=broker,
+        catalog=catalog,
+        blobs=blobs,
+        shard_lines=shard_lines,
     )
     with ended_by_errors(settings.log_format):
         from pixmill.cli.palette_choice import choose_palette  # noqa: PLC0415  help needs none of it

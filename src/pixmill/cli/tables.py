@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,7 +20,9 @@ from pixmill.cli.watch import RunWatcher
 from pixmill.errors import UsageError
 
 if TYPE_CHECKING:
-    from pixmill.batch.job import Job, Report
+    from collections.abc import Callable, Iterator
+
+    from pixmill.batch.job import Job, Report, Watcher
     from pixmill.cli.order import Order
     from pixmill.cli.voice import Voice
     from pixmill.imaging.operations import Chain
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 def carry_out(order: Order, settings: Settings, *, retry_failed: bool) -> Report:
     """Run the job of an order and tell of it on standard error."""
-    from pixmill.batch.job import is_finished, run_job, run_stream  # noqa: PLC0415  help and usage errors need none of it
+    from pixmill.batch.job import is_finished, run_stream  # noqa: PLC0415  help and usage errors need none of it
     from pixmill.batch.retry import retry_job  # noqa: PLC0415
 
     refuse_names(order)
@@ -45,15 +48,31 @@ def carry_out(order: Order, settings: Settings, *, retry_failed: bool) -> Report
         if to_stream:
             with own_standard_output() as stream:
                 report = run_stream(job, stream, watcher, json=order.json)
-        elif retry_failed:
-            report = retry_job(job, watcher)
-        elif order.ingest is not None and is_finished(job.output):
-            # What was taken in may be looked for again: it is no table that would be lost.
-            report = run_job(replace(job, overwrite=True), watcher)
         else:
-            report = run_job(job, watcher)
+            if order.ingest is not None and not retry_failed and is_finished(job.output):
+                # What was taken in may be looked for again: it is no table that would be lost.
+                job = replace(job, overwrite=True)
+            with _runner(settings, voice) as run:
+                report = retry_job(job, watcher, run) if retry_failed else run(job, watcher)
     _tell(voice, job, report)
     return report
+
+
+@contextmanager
+def _runner(settings: Settings, voice: Voice) -> Iterator[Callable[[Job, Watcher], Report]]:
+    """Give what runs jobs: this process, or the cluster that the settings name."""
+    if settings.broker is None:
+        from pixmill.batch.job import run_job  # noqa: PLC0415
+
+        yield run_job
+        return
+    from pixmill.jobs.commands import open_cluster  # noqa: PLC0415
+
+    def told(what: str, error: BaseException) -> None:
+        voice.say("note", f"{what}: {error}")
+
+    with open_cluster(settings, told) as cluster:
+        yield cluster.run
 
 
 def own_standard_output() -> BinaryIO:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from pixmill.batch.job import Stoppable
     from pixmill.batch.progress import Progress
-    from pixmill.batch.runner import Run
     from pixmill.cli.voice import Voice
     from pixmill.record import Record
 
@@ -55,7 +55,7 @@ class RunWatcher:
         self._untold: list[Record] = []
         self._next_progress = 0.0
         self._progress: Progress | None = None
-        self._run: Run | None = None
+        self._run: Stoppable | None = None
         self._handlers: dict[int, Handler] = {}
 
     def __enter__(self) -> Self:
@@ -82,7 +82,7 @@ class RunWatcher:
             raise KeyboardInterrupt
         self._run.stop()
 
-    def started(self, run: Run, progress: Progress, resumed_line: int) -> None:
+    def started(self, run: Stoppable, progress: Progress, resumed_line: int) -> None:
         """Remember the run, and say where it goes on."""
         self._run, self._progress = run, progress
         self._next_progress = self._clock() + self._every_s()

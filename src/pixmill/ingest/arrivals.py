@@ -59,7 +59,7 @@ class Arrivals:
         key: Callable[[str, Item], bytes] = lambda run, item: capture_key(run, item.line),
     ) -> None:
         self._archive, self._keeper = keeper.archive, keeper
-        self._sender = sender
+        self.sender = sender
         self._key = key
 
     def through(self, rows: Iterable[Row | None], run: str) -> Iterator[Row | None]:
@@ -99,7 +99,7 @@ class Arrivals:
             yield item, _told(record, outcome)
 
     def _capture(self, item: Item, record: Record, run: str) -> Capture:
-        source, reference = self._sender.of(item)
+        source, reference = self.sender.of(item)
         analysis, kept = record.analysis, record.kept
         return Capture(
             key=self._key(run, item),

@@ -29,7 +29,7 @@ class ArchiveKeeper:
 
     def __init__(self, archive: Archive, *, originals: bool) -> None:
         self.archive = archive
-        self._originals = originals
+        self.originals = originals
         self._in_hand: set[Kept] = set()
 
     def keep(self, file: memoryview, sha256: str, image: Analysis, grey: bytes | str) -> Kept:
@@ -50,7 +50,7 @@ class ArchiveKeeper:
     def _put(self, file: memoryview, sha256: str, image: Analysis, grey: bytes | Path) -> Kept:
         now, blobs, md5 = utc_now(), self.archive.blobs, image.md5 or ""
         names = Kept(sha256, None, blob_name(GREYS, md5, "png", now))
-        if self._originals:
+        if self.originals:
             ending = _ENDINGS.get(image.format, image.format)
             names = names._replace(original=blob_name(ORIGINALS, md5, ending, now))
         self._in_hand.add(names)
@@ -85,7 +85,7 @@ class ArchiveKeeper:
         if stored is None:
             return None
         names = stored.image.blobs
-        lacks = self._originals and names is not None and names.original is None
+        lacks = self.originals and names is not None and names.original is None
         return None if lacks else Kept(stored.image.sha256)
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from pixmill.errors import InternalError, ItemError, OutputError
+from pixmill.errors import InternalError, ItemError, JobStalled, OutputError
 from pixmill.store.jobs import Job, Outcome, Progress
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ class Runner(Protocol):
 class Hold:
     """A job while it is at work."""
 
-    def __init__(self, job: Job, lease_s: float) -> None:
+    def __init__(self, job: Job, owner: str, lease_s: float) -> None:
         self.job = job
+        self.owner = owner
         self._progress = self._told = job.progress
         self._lease_s = lease_s
         self._held_until = time.monotonic() + lease_s
@@ -99,10 +100,11 @@ class Hold:
 class Executor:
     """Runs jobs of the kinds that it has runners for, `at_once` of them, from `start` to `stop`.
 
-    `told` is given what an operator should know: a sentence, and the error behind it.
+    With 0 at once it runs those that `take` is called for. `owner` is by what it is known to the
+    catalog; `told` is given what an operator should know: a sentence, and the error behind it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  keyword-only, but for who is asked and who does it
         self,
         jobs: Jobs,
         runners: Mapping[str, Runner],
@@ -110,12 +112,13 @@ class Executor:
         at_once: int,
         told: Callable[[str, BaseException], None],
         lease_s: float = LEASE_S,
+        owner: str | None = None,
     ) -> None:
         self._jobs = jobs
         self._runners = dict(runners)
         self._told = told
         self._lease_s = lease_s
-        self._owner = secrets.token_hex(16)
+        self._owner = owner or secrets.token_hex(16)
         self._holds: set[Hold] = set()
         self._changed = threading.Condition()
         self._wakes = 0
@@ -136,6 +139,13 @@ class Executor:
         with self._changed:
             self._wakes += 1
             self._changed.notify_all()
+
+    def take(self, id_: str) -> None:
+        """Run a job, if it waits, in the thread that calls. Raises OutputError."""
+        if not self._stopped:
+            job = self._jobs.claim_this(id_, self._owner, self._lease_s)
+            if job is not None:
+                self._hold(job)
 
     def stop(self, patience_s: float) -> None:
         """Begin no job any more; what is not done after `patience_s` seconds is handed back.
@@ -167,7 +177,7 @@ class Executor:
                 self._hold(job)
 
     def _hold(self, job: Job) -> None:
-        hold = Hold(job, self._lease_s)
+        hold = Hold(job, self._owner, self._lease_s)
         with self._changed:
             self._holds.add(hold)
         try:
@@ -186,6 +196,8 @@ class Executor:
             event = "fail" if outcome.code else "succeed"
         except Interrupted:
             event = "release"
+        except JobStalled as error:
+            event, outcome = "stall", Outcome(code=InternalError.code, message=str(error))
         except ItemError as error:
             event, outcome = "fail", Outcome(code=error.code, message=error.message)
         except OutputError as error:

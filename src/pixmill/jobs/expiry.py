@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from pixmill.jobs.list_files import clear
 from pixmill.jobs.list_orders import KINDS
+from pixmill.jobs.sharding import drop_shards
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from pixmill.store.blobs import BlobStore
-    from pixmill.store.jobs import Job, Jobs
+    from pixmill.store.catalog import Catalog
+    from pixmill.store.jobs import Job
 
 KNOWN = timedelta(days=30)  # an expired job is told of for so long after its end
 _AT_ONCE = 100
@@ -21,8 +23,9 @@ _AT_ONCE = 100
 class Expiry:
     """Drops results and jobs; any number of processes may do it at once. Raises OutputError."""
 
-    def __init__(self, jobs: Jobs, results: BlobStore) -> None:
-        self._jobs = jobs
+    def __init__(self, catalog: Catalog, results: BlobStore) -> None:
+        self._catalog = catalog
+        self._jobs = catalog.jobs
         self._results = results
 
     def expire(self, job: Job) -> None:
@@ -34,6 +37,7 @@ class Expiry:
         """Delete the files of a job that has ended and is not at work."""
         if job.kind in KINDS:
             clear(self._results, job)
+            drop_shards(self._catalog, self._results, job.id)
         elif job.outcome.result:
             self._results.delete(job.outcome.result.name)
 

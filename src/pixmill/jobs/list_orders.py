@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Form = Literal["csv", "jsonl", "parquet"]
 KINDS = ("colors", "match", "ingest")
+COMMAND = "command"  # the kind of a command's own job, whose list and table are with the command
 ARCHIVE_COLORS = 5
 _OF_TABLES = ("format", "header", "url_column", "keep_columns")
 OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(

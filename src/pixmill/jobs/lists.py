@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pixmill.batch.checkpoint import Checkpoint
 from pixmill.batch.job import Job as Table
-from pixmill.batch.job import checkpoint_path, run_job
+from pixmill.batch.job import checkpoint_path, run_here, run_job
 from pixmill.batch.options import RunOptions
 from pixmill.batch.retry import retry_job
 from pixmill.batch.source import open_source
@@ -23,15 +23,16 @@ from pixmill.ingest.keeper import ArchiveKeeper
 from pixmill.jobs.executor import Interrupted
 from pixmill.jobs.list_files import WorkFiles, clear, table_name
 from pixmill.jobs.list_orders import MEDIA_TYPES, ListOptions
+from pixmill.jobs.sharding import Sharded, drop_shards
 from pixmill.matching import Matcher
 from pixmill.store.jobs import Outcome, Progress, Result
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pixmill.batch.job import Carrier, Report, Stoppable, Watcher
     from pixmill.batch.options import Shared
     from pixmill.batch.progress import Progress as Counts
-    from pixmill.batch.runner import Run
     from pixmill.batch.source import Source
     from pixmill.jobs.executor import Hold
     from pixmill.record import Record
@@ -44,7 +45,10 @@ _LOOK_EVERY = 10_000  # items
 
 
 class ListRunner:
-    """Runs list jobs of all kinds, any number at once."""
+    """Runs list jobs of all kinds, any number at once, or has the workers of a cluster do it.
+
+    The latter where the settings name a broker.
+    """
 
     def __init__(
         self,
@@ -55,7 +59,7 @@ class ListRunner:
         shared: Shared,
     ) -> None:
         self._settings = settings
-        self._palettes = catalog.palettes
+        self._catalog = catalog
         self._archive = archive
         self._blobs = blobs
         self._shared = shared
@@ -76,6 +80,8 @@ class ListRunner:
         if stage != "done":
             self._carry_out(job, hold, files, retry=stage == "retry")
             files.enter("done")
+        if job.shards is not None or self._settings.broker is not None:
+            drop_shards(self._catalog, self._blobs, job.id)
         # Told anew where the process died, or lost the job, between the table's end and the job's.
         hold.advance(_final(files.table))
         hold.check()
@@ -85,6 +91,7 @@ class ListRunner:
     def dropped(self, job: Job) -> None:
         """Delete what was made of a job that came to another end."""
         clear(self._blobs, job)
+        drop_shards(self._catalog, self._blobs, job.id)
 
     def _carry_out(self, job: Job, hold: Hold, files: WorkFiles, *, retry: bool) -> None:
         keeper = ArchiveKeeper(self._archive, originals=self._settings.originals)
@@ -96,7 +103,15 @@ class ListRunner:
     def _work_through(self, table: Table, hold: Hold, files: WorkFiles, *, retry: bool) -> None:
         hold.advance(hold.progress._replace(total=_counted(table.source, hold)))
         watcher = _Watcher(hold, before=_read(files.table) if retry else 0)
-        report = retry_job(table, watcher) if retry else run_job(table, watcher)
+        carrier: Carrier = run_here
+        if self._settings.broker is not None:
+            most = self._settings.shard_lines
+            carrier = Sharded(self._catalog, self._blobs, hold.job.id, hold, most=most)
+
+        def run(table: Table, watcher: Watcher) -> Report:
+            return run_job(table, watcher, carrier)
+
+        report = retry_job(table, watcher, run) if retry else run(table, watcher)
         if not report.complete:
             raise Interrupted
 
@@ -132,7 +147,7 @@ class ListRunner:
         """Read the palette as it stood when the job was first begun."""
         if name == _BUILT_IN:
             return Palette.css()
-        found = self._palettes.get(name)
+        found = self._catalog.palettes.get(name)
         document = files.kept("palette.json", found[0] if found else None)
         return read_palette(document, name, "json")
 
@@ -143,10 +158,10 @@ class _Watcher:
     def __init__(self, hold: Hold, before: int) -> None:
         self._hold = hold
         self._before = before
-        self._run: Run | None = None
+        self._run: Stoppable | None = None
         self._counts: Counts | None = None
 
-    def started(self, run: Run, progress: Counts, resumed_line: int) -> None:  # noqa: ARG002
+    def started(self, run: Stoppable, progress: Counts, resumed_line: int) -> None:  # noqa: ARG002
         self._run, self._counts = run, progress
 
     def seen(self, record: Record) -> None:

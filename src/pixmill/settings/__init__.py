@@ -8,18 +8,14 @@ where it is used. The file is `pixmill.toml` in the current directory, or the on
 from __future__ import annotations
 
 import os
-import re
 import tomllib
-from fractions import Fraction
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -27,60 +23,14 @@ from pydantic_settings import (
 
 from pixmill.errors import UsageError
 from pixmill.settings.cpus import usable_cpus
+from pixmill.settings.values import HeaderText, Networks, Place, Size, Words, parse_size
 
 __all__ = ["Settings", "load_settings", "parse_size", "source_of", "usable_cpus"]
 
-_SIZE = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _PREFIX = "PIXMILL_"
 _SECRETS = {"s3_access_key", "s3_secret_key"}
 # where a flag's name is not its setting's
 _FLAGS = {"allow_networks": "--allow-network", "trusted_proxies": "--trusted-proxy"}
-
-
-def parse_size(value: object) -> object:
-    """Turn `512M`, `1G` or `1.5 GiB` into bytes (binary multiples); other types pass unchanged.
-
-    Raises ValueError where a text is no size.
-    """
-    if not isinstance(value, str):
-        return value
-    match = _SIZE.fullmatch(value.strip())
-    if match is None:
-        raise ValueError("this is no size; write 512M or 1G")
-    return int(Fraction(match[1]) * 2 ** _UNITS[match[2].upper()])
-
-
-def _networks(value: object) -> object:
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    if not isinstance(value, list | tuple):
-        return value
-    return tuple(ip_network(part) if isinstance(part, str) else part for part in value)
-
-
-def _words(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _place(value: object) -> object:
-    """Tell a URL from a folder; what it means is read where it is used."""
-    return Path(value) if isinstance(value, str) and "://" not in value else value
-
-
-def _header_text(value: str) -> str:
-    if not (value.isascii() and value.isprintable()):
-        raise ValueError("only printable ASCII can stand in a header")
-    return value
-
-
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
-Size = Annotated[int, BeforeValidator(parse_size)]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
-Place = Annotated[Path | str, BeforeValidator(_place)]
-HeaderText = Annotated[str, AfterValidator(_header_text)]
 
 
 class Settings(BaseSettings):
@@ -205,6 +155,21 @@ class Settings(BaseSettings):
         32 * 2**20,
         ge=0,
         description="most bytes of answers and pictures kept in memory",
+    )
+    broker: str | None = Field(
+        None,
+        repr=False,
+        description="message broker that workers are told by: amqp://USER:PASSWORD@HOST/VHOST "
+        "(default: none, all is done by this process)",
+    )
+    shards: int = Field(
+        2, ge=1, le=64, description="parts of lists that a worker of a cluster does at once"
+    )
+    shard_lines: int = Field(
+        2000, ge=1, le=65_536, description="most lines of a list that go to a worker at once"
+    )
+    worker_name: str | None = Field(
+        None, max_length=200, description="name of a worker (default: its host and process)"
     )
     jobs: int = Field(
         2,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from pixmill.store.jobs import Jobs, Webhooks
+    from pixmill.store.shards import Shards, Workers
 
 SCOPES = ("read", "match", "write", "jobs", "metrics", "admin")
 DEFAULT_SCOPES = ("read", "match", "write", "jobs")
@@ -177,6 +178,12 @@ class Catalog(Protocol):
 
     @property
     def jobs(self) -> Jobs: ...  # noqa: D102
+
+    @property
+    def shards(self) -> Shards: ...  # noqa: D102
+
+    @property
+    def workers(self) -> Workers: ...  # noqa: D102
 
     @property
     def webhooks(self) -> Webhooks: ...  # noqa: D102

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 from pixmill.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
 State = Literal["queued", "running", "stalled", "succeeded", "failed", "canceled", "expired"]
@@ -100,11 +100,12 @@ class Webhook(NamedTuple):
 class Job:
     """A job as it stands at `revision`, which grows with every change. Times are in UTC.
 
-    `attempts` counts how often it was begun.
+    `attempts` counts how often it was begun. The job of a command is of no key. `shards` is how
+    many it was cut into, once that is done.
     """
 
     id: str
-    key_id: int
+    key_id: int | None
     kind: str
     state: State
     spec: dict[str, Any]
@@ -117,18 +118,23 @@ class Job:
     revision: int
     place: int
     webhook: Webhook | None = None
+    shards: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job to be: `word` is the idempotency key of the request, `webhook` a URL."""
+    """A job to be: `word` is the idempotency key of the request, `webhook` a URL.
 
-    key_id: int
+    One that comes with an `id` is the same job whenever it comes with it again.
+    """
+
+    key_id: int | None
     kind: str
     spec: dict[str, Any]
     total: int = 1
     word: str | None = None
     webhook: str | None = None
+    id: str | None = None
 
 
 class Jobs(Protocol):
@@ -153,6 +159,21 @@ class Jobs(Protocol):
         The key that has the fewest jobs running comes first, of a key the oldest job. A job whose
         process died MAX_DEATHS times is failed instead.
         """
+
+    def claim_this(self, id_: str, owner: str, lease_s: float) -> Job | None:
+        """Take this job as `claim` does; None where it does not wait, or is failed instead."""
+
+    def publish(self, kinds: Sequence[str], send: Callable[[Sequence[str]], None]) -> int:
+        """Send the ids of jobs that wait, or whose lease is over, and were not sent yet.
+
+        They count as sent once `send` has returned. Tells how many there were.
+        """
+
+    def recall(self, before: datetime) -> int:
+        """Have sent again what was sent before then and still waits; tell how many there are."""
+
+    def drop(self, id_: str) -> None:
+        """Forget a job and its shards, whatever its state."""
 
     def renew(self, id_: str, owner: str, lease_s: float, progress: Progress) -> bool:
         """Hold a job on and tell how far it is; False where the owner has it no longer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +19,7 @@ from pixmill.fetch.poster import Poster
 from pixmill.ingest.retention import forget_old
 from pixmill.jobs.executor import Executor
 from pixmill.jobs.expiry import Expiry
+from pixmill.jobs.extra import needing_celery
 from pixmill.jobs.list_orders import KINDS
 from pixmill.jobs.lists import ListRunner
 from pixmill.jobs.operations import KIND, OperationsRunner
@@ -65,7 +66,7 @@ from pixmill.web.webhooks import WebhookSender, webhook_options
 from pixmill.web.words import refusal_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from starlette.requests import Request
@@ -118,14 +119,23 @@ def create_app(
             results = open_results(where(settings).blobs, settings.data)
             loop = asyncio.get_running_loop()
             rendering = Rendering(engine, depot.originals, results.spool, loop)
-            own = OperationsRunner(rendering.begin, results)
             shared = engine.shared(settings.jobs)
             lists = ListRunner(settings, catalog, archive, results, shared)
             # Apart, so that lists of hours keep no camera waiting.
-            runners = {KIND: own}, dict.fromkeys(KINDS, lists)
-            expiry = Expiry(catalog.jobs, results)
-            jobs = _jobs_at_work(settings, catalog, runners, expiry, log)
-            wake_jobs = await stack.enter_async_context(jobs)
+            kinds: list[Mapping[str, Runner]] = [dict.fromkeys(KINDS, lists)]
+            wakes = []
+            if settings.broker is None:
+                kinds.append({KIND: OperationsRunner(rendering.begin, results)})
+            else:
+                wakes.append(stack.enter_context(_workers_told(settings, catalog, log)))
+            expiry = Expiry(catalog, results)
+            jobs = _jobs_at_work(settings, catalog, kinds, expiry, log)
+            wakes.append(await stack.enter_async_context(jobs))
+
+            def wake_jobs() -> None:
+                for wake in wakes:
+                    wake()
+
             app.state.services = Services(
                 ask_catalog=ask_catalog,
                 catalog=catalog,
@@ -181,6 +191,21 @@ def create_app(
     app.router.routes.extend(sorted(_routes(), key=lambda route: route not in grey.router.routes))
     app.mount("/static", Assets(directory=STATIC_FOLDER), name="static")
     return app
+
+
+@contextmanager
+def _workers_told(settings: Settings, catalog: Catalog, log: Log) -> Iterator[Callable[[], None]]:
+    """Tell the workers of a cluster what waits; gives what tells of something new."""
+    with needing_celery():
+        from pixmill.jobs.cluster import Broker, make_app  # noqa: PLC0415
+        from pixmill.jobs.relay import Relay  # noqa: PLC0415
+    broker = Broker(make_app(settings.broker or ""))
+    relay = Relay(catalog, broker, lease_s=settings.job_lease, told=log.error)
+    relay.start()
+    try:
+        yield relay.wake
+    finally:
+        relay.stop()
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from pixmill.analysis import Task, unpack
 from pixmill.analysis.rendering import Made, RenderTask
 from pixmill.analysis.work import Answer, Order, taken, work
 from pixmill.batch.once import Once
-from pixmill.batch.options import RunOptions, Shared
+from pixmill.batch.options import PRELOAD_ALL, RunOptions, Shared
 from pixmill.errors import ItemError, OutputError, RunError
 from pixmill.fetch.client import Fetcher
 from pixmill.imaging.operations import memory_bytes
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from pixmill.web.originals import Source
     from pixmill.web.plan import ServicePlan
 
-_PRELOAD = ("pixmill.batch.warm", "pixmill.analysis.warm")
 _RETRY_AFTER_S = 5
 _RENDERS_A_WORKER = 2  # one is being made while the next is made ready
 _AHEAD = 2  # images of one list in the pool for each worker, so that none waits for the next
@@ -94,7 +93,7 @@ class Engine:
                 workers=plan.workers,
                 item_timeout_s=settings.decode_timeout,
                 decode_budget_bytes=plan.memory.decode,
-                preload=_PRELOAD,
+                preload=PRELOAD_ALL,
             )
             stack.callback(pool.close, cancel=True)
             options = RunOptions.of(settings).fetching(plan.memory.bodies)
@@ -118,7 +117,7 @@ class Engine:
 
     def shared(self, at_once: int) -> Shared:
         """Give a list, one of `at_once`, its part of the pool: it is never far ahead of others."""
-        return Shared(self._pool, self.plan.of_a_list(at_once), _AHEAD * self.plan.workers)
+        return Shared(self._pool, self.plan.memory.of_a_list(at_once), _AHEAD * self.plan.workers)
 
     async def at_url(self, request: Request, url: str, wanted: Wanted) -> Analysis:
         """Analyze the image at a URL, for as long as the request's client waits.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pixmill.jobs.list_orders import KINDS
+from pixmill.jobs.list_orders import COMMAND, KINDS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -43,6 +43,8 @@ def job_as_json(job: Job) -> dict[str, Any]:
     if job.kind in KINDS:
         told["options"] = spec["options"]
         told["links"]["errors"] = f"{own}/errors" if result else None
+    elif job.kind == COMMAND:
+        told["product"], told["output"] = spec["product"], spec["output"]
     else:
         told["md5"], told["operations"] = spec.get("md5"), spec.get("operations", "").split("\n")
         told["links"]["image"] = f"/images/{spec['md5']}" if "md5" in spec else None

@@ -28,11 +28,6 @@ class ServicePlan(NamedTuple):
     memory: MemoryPlan
     writes_parquet: bool
 
-    def of_a_list(self, at_once: int) -> MemoryPlan:
-        """Share out what one of `at_once` lists may take."""
-        share = self.memory.rows // max(1, at_once)
-        return MemoryPlan(bodies=share // 2, rows=share // 4, decode=self.memory.decode)
-
 
 def plan_service(settings: Settings) -> ServicePlan:
     """Share out `memory`. Raises UsageError where so many workers do not fit."""

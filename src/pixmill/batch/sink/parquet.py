@@ -69,9 +69,13 @@ class ParquetSink:
             self._start()
 
     def write(self, record: Record) -> None:
-        """Take the next record; the last of a part also writes the part."""
+        """Take the next record."""
+        self.append(json_row(record, self._options))
+
+    def append(self, row: str) -> None:
+        """Take a row of the JSONL table; the last of a part also writes the part."""
         part = self._open_part()
-        part.add(json_row(record, self._options))
+        part.add(row)
         if part.group.full:
             self._cut(part)
 

@@ -97,6 +97,13 @@ class Sink(Protocol):
         """Release the descriptors without committing. Never raises; may be called again."""
 
 
+class RowSink(Sink, Protocol):
+    """A sink of one table, which also takes rows that others made."""
+
+    def append(self, row: str) -> None:
+        """Take the row that another sink made of the next record: for Parquet that of JSONL."""
+
+
 class RowsSink:
     """A text table as a sink: what `render` makes of each record, below `header`.
 
@@ -120,7 +127,11 @@ class RowsSink:
 
     def write(self, record: Record) -> None:
         """Take the next record."""
-        self._open_file().append(self._render(record))
+        self.append(self._render(record))
+
+    def append(self, row: str) -> None:
+        """Take a row, or any piece of rows."""
+        self._open_file().append(row)
 
     def commit(self) -> State:
         """Sync the file; the state is its length in bytes."""
@@ -153,33 +164,33 @@ class RowsSink:
 class TableSink:
     """A table and its errors file as one sink."""
 
-    def __init__(self, table: Sink, errors: Sink) -> None:
-        self._table = table
-        self._errors = errors
+    def __init__(self, table: RowSink, errors: RowSink) -> None:
+        self.table = table
+        self.errors = errors
 
     def write(self, record: Record) -> None:
         """Give the record to the table and, where it failed, to the errors file."""
-        self._table.write(record)
+        self.table.write(record)
         if record.failure is not None:
-            self._errors.write(record)
+            self.errors.write(record)
 
     def commit(self) -> State:
         """Commit both."""
-        return {"table": self._table.commit(), "errors": self._errors.commit()}
+        return {"table": self.table.commit(), "errors": self.errors.commit()}
 
     def finish(self) -> State:
         """Finish both."""
-        return {"errors": self._errors.finish(), "table": self._table.finish()}
+        return {"errors": self.errors.finish(), "table": self.table.finish()}
 
     def publish(self) -> None:
         """Publish the errors file first: where the table stands, its errors stand too."""
-        self._errors.publish()
-        self._table.publish()
+        self.errors.publish()
+        self.table.publish()
 
     def close(self) -> None:
         """Close both."""
-        self._table.close()
-        self._errors.close()
+        self.table.close()
+        self.errors.close()
 
 
 def check_output(output: Path) -> None:
@@ -204,7 +215,7 @@ def _ending(output: Path) -> str:
     return ending
 
 
-def open_sink(output: Path, options: TableOptions, state: State | None) -> Sink:
+def open_sink(output: Path, options: TableOptions, state: State | None) -> RowSink:
     """Open the table alone, by the ending of `output`, without its errors file.
 
     `state` None starts anew, over any partial file; else goes on from there. Raises UsageError for

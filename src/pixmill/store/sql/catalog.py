@@ -15,8 +15,10 @@ from pixmill.store.sql.revisions import bring_up
 from pixmill.store.sql.schema import REVISION
 from pixmill.store.sql.secrets import SqlSecrets
 from pixmill.store.sql.sessions import SqlSessions
+from pixmill.store.sql.shards import SqlShards
 from pixmill.store.sql.sqlite import make_engine, make_file, use_write_ahead_log
 from pixmill.store.sql.webhooks import SqlWebhooks
+from pixmill.store.sql.workers import SqlWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,8 @@ class SqlCatalog:
         self.sessions = SqlSessions(database)
         self.palettes = SqlPalettes(database)
         self.jobs = SqlJobs(database)
+        self.shards = SqlShards(database)
+        self.workers = SqlWorkers(database)
         self.webhooks = SqlWebhooks(database)
         self.secrets = SqlSecrets(database, "urls")
         self.webhook_secrets = SqlSecrets(database, "webhooks")

@@ -31,4 +31,5 @@ def job_of(row: Any) -> Job:
         revision=row.revision,
         place=row.place,
         webhook=webhook,
+        shards=row.shards,
     )

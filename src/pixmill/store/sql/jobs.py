@@ -29,11 +29,11 @@ from pixmill.store.jobs import (
 )
 from pixmill.store.sql.contention import patiently
 from pixmill.store.sql.job_rows import CHANGED, job_of
-from pixmill.store.sql.schema import jobs, keys
+from pixmill.store.sql.schema import jobs, keys, shards
 from pixmill.store.sql.webhooks import UNTOLD, WAITING, due_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pixmill.store.jobs import Event
     from pixmill.store.sql.database import Database
 
+_SENT_TOGETHER = 500
 _DIED = "the process that ran the job died, {} times in a row with no other job at work"
 _NO_LEASE = {"lease_owner": None, "lease_until": None}
 
@@ -63,14 +64,14 @@ class SqlJobs:
     def _add(self, new: NewJob, spec: str, request: bytes) -> tuple[Job, bool]:
         with self._database.writing() as connection:
             _order(connection, new.key_id)
-            known = _of_word(connection, new)
+            known = _known(connection, new)
             if known is not None:
                 if known.request != request:
                     raise OtherRequest("this Idempotency-Key stands for another request")
                 return job_of(known), False
             _check_room(connection, new.key_id)
             values = {
-                "id": secrets.token_hex(16),
+                "id": new.id or secrets.token_hex(16),
                 "key_id": new.key_id,
                 "kind": new.kind,
                 "state": "queued",
@@ -112,44 +113,90 @@ class SqlJobs:
         with self._database.reading() as connection:  # nobody asks in vain for the right to write
             if self._next(connection, kinds) is None:
                 return None
-        return patiently(lambda: self._claim(owner, lease_s, kinds))
 
-    def _claim(self, owner: str, lease_s: float, kinds: Sequence[str]) -> Job | None:
-        with self._database.writing() as connection:
-            while (place := self._next(connection, kinds)) is not None:
-                is_it = (jobs.c.place == place) & _is_free(self._database.now())
+        def claimed() -> Job | None:
+            with self._database.writing() as connection:
+                while (place := self._next(connection, kinds)) is not None:
+                    is_it = (jobs.c.place == place) & is_free(self._database.now())
+                    row = _row(connection, is_it, locked=True)
+                    if row is None:  # another has it just now
+                        return None
+                    if job := self._begun(connection, row, owner, lease_s):
+                        return job
+            return None
+
+        return patiently(claimed)
+
+    def claim_this(self, id_: str, owner: str, lease_s: float) -> Job | None:
+        """Take this job as `claim` does."""
+
+        def claimed() -> Job | None:
+            with self._database.writing() as connection:
+                is_it = _this(id_, None) & is_free(self._database.now())
                 row = _row(connection, is_it, locked=True)
-                if row is None:  # another has it just now
-                    return None
-                now = self._database.now()
-                deaths = row.deaths
-                if row.lease_owner is not None:
-                    deaths += _bury(connection, row.lease_owner, now)
-                this = (jobs.c.place == place) & (jobs.c.revision == row.revision)
-                if deaths >= MAX_DEATHS:
-                    outcome = Outcome(code=InternalError.code, message=_DIED.format(deaths))
-                    values = {"deaths": deaths, **_ending("fail", outcome, now)}
-                    connection.execute(update(jobs).where(this).values(values))
-                    continue
-                values = {
-                    "state": target_of("claim"),
-                    "deaths": deaths,
-                    "attempts": row.attempts + 1,
-                    "started_at": row.started_at or now,
-                    "lease_owner": owner,
-                    "lease_until": now + timedelta(seconds=lease_s),
-                    **CHANGED,
-                }
-                if connection.execute(update(jobs).where(this).values(values)).rowcount:
-                    return job_of(_row(connection, jobs.c.place == place))
-        return None
+                return None if row is None else self._begun(connection, row, owner, lease_s)
+
+        return patiently(claimed)
+
+    def _begun(self, connection: Connection, row: Any, owner: str, lease_s: float) -> Job | None:
+        """Let a job that is free be an owner's; or end it, where its owners died of it."""
+        now = self._database.now()
+        deaths = row.deaths
+        if row.lease_owner is not None:
+            deaths += _bury(connection, row.lease_owner, now)
+        this = (jobs.c.place == row.place) & (jobs.c.revision == row.revision)
+        if deaths >= MAX_DEATHS:
+            outcome = Outcome(code=InternalError.code, message=_DIED.format(deaths))
+            values = {"deaths": deaths, **_ending("fail", outcome, now)}
+            connection.execute(update(jobs).where(this).values(values))
+            return None
+        values = {
+            "state": target_of("claim"),
+            "deaths": deaths,
+            "attempts": row.attempts + 1,
+            "started_at": row.started_at or now,
+            "lease_owner": owner,
+            "lease_until": now + timedelta(seconds=lease_s),
+            "published_at": None,  # if it comes to wait again, it is sent again
+            **CHANGED,
+        }
+        connection.execute(update(jobs).where(this).values(values))
+        return job_of(_row(connection, jobs.c.place == row.place))
+
+    def publish(self, kinds: Sequence[str], send: Callable[[Sequence[str]], None]) -> int:
+        """Send the ids of jobs that wait and were not sent yet."""
+        unsent = jobs.c.kind.in_(kinds) & jobs.c.published_at.is_(None)
+        query = select(jobs.c.id).where(unsent, is_free(self._database.now()))
+        query = query.order_by(jobs.c.place).limit(_SENT_TOGETHER)
+        with self._database.reading() as connection:
+            if connection.execute(query).first() is None:
+                return 0
+        with self._database.writing() as connection:
+            locked = query.with_for_update(skip_locked=True)
+            found = list(connection.execute(locked).scalars())
+            if found:
+                send(found)
+                sent = update(jobs).where(jobs.c.id.in_(found))
+                connection.execute(sent.values(published_at=self._database.now()))
+            return len(found)
+
+    def recall(self, before: datetime) -> int:
+        """Have sent again what was sent before then and still waits."""
+        this = is_free(self._database.now()) & (jobs.c.published_at < before)
+        with self._database.writing() as connection:
+            return connection.execute(update(jobs).where(this).values(published_at=None)).rowcount
+
+    def drop(self, id_: str) -> None:
+        """Forget a job and its shards."""
+        with self._database.writing() as connection:
+            connection.execute(delete(jobs).where(_this(id_, None)))
 
     def _next(self, connection: Connection, kinds: Sequence[str]) -> int | None:
         """Find what to claim: of the key with the fewest jobs under a lease, the oldest."""
         now = self._database.now()
         oldest = (
             select(jobs.c.key_id, func.min(jobs.c.place).label("place"))
-            .where(_is_free(now), jobs.c.kind.in_(kinds))
+            .where(is_free(now), jobs.c.kind.in_(kinds))
             .group_by(jobs.c.key_id)
         )
         waiting = connection.execute(oldest).all()
@@ -241,7 +288,7 @@ def _this(id_: str, key_id: int | None) -> ColumnElement[bool]:
     return this if key_id is None else this & (jobs.c.key_id == key_id)
 
 
-def _is_free(now: datetime) -> ColumnElement[bool]:
+def is_free(now: datetime) -> ColumnElement[bool]:
     """Tell a job that waits, or whose lease is over."""
     is_over = (jobs.c.state == "running") & (jobs.c.lease_until <= now)
     return or_(jobs.c.state == "queued", is_over)
@@ -259,18 +306,20 @@ def _row(connection: Connection, this: ColumnElement[bool], *, locked: bool = Fa
     return connection.execute(query).one_or_none()
 
 
-def _of_word(connection: Connection, new: NewJob) -> Any:
+def _known(connection: Connection, new: NewJob) -> Any:
+    if new.id is not None:
+        return _row(connection, jobs.c.id == new.id)
     if new.word is None:
         return None
     return _row(connection, (jobs.c.key_id == new.key_id) & (jobs.c.word == new.word))
 
 
-def _order(connection: Connection, key_id: int) -> None:
+def _order(connection: Connection, key_id: int | None) -> None:
     """Let those who add for a key wait for each other, where a database lets many write at once."""
     connection.execute(select(keys.c.id).where(keys.c.id == key_id).with_for_update())
 
 
-def _check_room(connection: Connection, key_id: int) -> None:
+def _check_room(connection: Connection, key_id: int | None) -> None:
     query = select(func.count()).select_from(jobs)
     query = query.where(jobs.c.key_id == key_id, jobs.c.state.in_(("queued", "running")))
     if connection.execute(query).scalar_one() >= MAX_QUEUED:
@@ -281,7 +330,9 @@ def _bury(connection: Connection, owner: str, now: datetime) -> int:
     """Take the jobs from an owner that is gone; count its death where it ran one alone: 1, or 0."""
     is_its = (jobs.c.state == "running") & (jobs.c.lease_owner == owner)
     query = select(func.count()).select_from(jobs).where(is_its)
-    alone = int(connection.execute(query).scalar_one() == 1)
+    shard = select(func.count()).select_from(shards).where(shards.c.owner == owner)
+    numbers = connection.execute(query).scalar_one() + connection.execute(shard).scalar_one()
+    alone = int(numbers == 1)
     values = {"lease_owner": None, "deaths": jobs.c.deaths + alone}
     connection.execute(update(jobs).where(is_its, jobs.c.lease_until <= now).values(values))
     return alone

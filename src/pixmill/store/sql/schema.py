@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -26,7 +27,7 @@ from sqlalchemy.types import TypeDecorator
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
-REVISION = "0005"  # the newest of the migrations, known here so that opening need not ask Alembic
+REVISION = "0006"  # the newest of the migrations, known here so that opening need not ask Alembic
 VERSION_TABLE = "pixmill_version"
 
 KEYS_COUNTER = "keys"
@@ -166,7 +167,7 @@ jobs = Table(
     metadata,
     Column("place", _COUNTED, primary_key=True),
     Column("id", String(32), nullable=False),
-    Column("key_id", Integer, ForeignKey("keys.id", name="jobs_key"), nullable=False),
+    Column("key_id", Integer, ForeignKey("keys.id", name="jobs_key")),  # none of a command's
     Column("kind", String(20), nullable=False),
     Column("state", String(10), nullable=False),
     Column("spec", Text, nullable=False),  # JSON
@@ -191,6 +192,8 @@ jobs = Table(
     Column("webhook_attempts", Integer, nullable=False),
     Column("webhook_state", String(10)),
     Column("webhook_at", UtcTime),  # when it is due; of none else
+    Column("published_at", UtcTime),  # when workers were last told of it
+    Column("shards", Integer),  # how many there are, once all are planned
     Column("revision", BigInteger, nullable=False),
 )
 Index("jobs_id", jobs.c.id, unique=True)
@@ -199,6 +202,54 @@ Index("jobs_by_state", jobs.c.state, jobs.c.key_id, jobs.c.place)
 Index("jobs_finished", jobs.c.state, jobs.c.finished_at)
 Index("jobs_webhook", jobs.c.webhook_at)
 Index("jobs_word", jobs.c.key_id, jobs.c.word, unique=True)
+
+shards = Table(
+    "shards",
+    metadata,
+    Column(
+        "job_id",
+        String(32),
+        ForeignKey("jobs.id", name="shards_job", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("state", String(10), nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("first_line", BigInteger, nullable=False),
+    Column("last_line", BigInteger, nullable=False),
+    Column("input", Integer, nullable=False),  # of the last item, with its place there
+    Column("place", BigInteger, nullable=False),
+    Column("published_at", UtcTime),  # when workers were last told of it
+    Column("not_before", UtcTime),
+    Column("attempt", String(32)),
+    Column("attempts", Integer, nullable=False),
+    Column("deaths", Integer, nullable=False),
+    Column("alone", Boolean, nullable=False),
+    Column("owner", String(32)),
+    Column("worker", String(200)),
+    Column("ok", Integer, nullable=False),
+    Column("missed", Integer, nullable=False),
+    Column("failed", Text, nullable=False),  # JSON: numbers by code
+    Column("failed_attempts", Text, nullable=False),  # JSON: [worker, time, cause] of each
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+)
+Index("shards_next", shards.c.job_id, shards.c.state, shards.c.published_at, shards.c.number)
+Index("shards_sent", shards.c.state, shards.c.published_at)
+Index("shards_of_owner", shards.c.owner)
+Index("shards_by_line", shards.c.job_id, shards.c.first_line)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("token", String(32), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("version", String(40), nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("lease_until", UtcTime, nullable=False),
+)
 
 secrets = Table(
     "secrets",

@@ -1,0 +1,180 @@
+"""Celery over RabbitMQ: its app, its queues, and telling workers what waits.
+
+Owns what messages look like and where they go. A message names a job, or a shard of one; what is to
+be done, and whether it still is, stands in the catalog alone. So a message may come twice, late or
+never: nothing is lost by it. Needs Celery (the `cluster` extra).
+
+Two queues, so that no image waits behind a list: each worker takes from both, and has threads for
+either. Queues are replicated (quorum) and messages confirmed; what a worker took and did not end is
+given to another when its connection breaks. What was given out a hundred times goes to the queue
+of the dead: that is a backstop, since attempts are counted in the catalog.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from celery import Celery
+from celery.app.amqp import AMQP
+from kombu.entity import Exchange, Queue
+from kombu.exceptions import KombuError, OperationalError
+from kombu.messaging import Consumer
+
+from pixmill.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pixmill.store.shards import ShardId
+
+INTERACTIVE, BULK, DEAD = "interactive", "bulk", "dead"
+SHARD, OPERATIONS = "pixmill.shard", "pixmill.operations"
+_EXCHANGE, _DEAD_EXCHANGE = "pixmill", "pixmill.dead"
+_MOST_DELIVERIES = 100
+# RabbitMQ's own limit on the time to an acknowledgement is 30 minutes; a shard of slow hosts may
+# take longer. Older servers, which know no such argument, disregard it.
+_CONSUMER_TIMEOUT_MS = 4 * 3600 * 1000
+_PUBLISH = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.0}
+_CONNECT_S = 5.0
+_ERRORS = (KombuError, OperationalError, OSError)
+
+
+def queue_name(queue: str) -> str:
+    """Name a queue as the broker knows it."""
+    return f"pixmill.{queue}"
+
+
+def queues() -> list[Queue]:
+    """Describe the queues that workers take from."""
+    exchange = Exchange(_EXCHANGE, type="topic", durable=True)
+    arguments = {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": _MOST_DELIVERIES,
+        "x-dead-letter-exchange": _DEAD_EXCHANGE,
+        "x-consumer-timeout": _CONSUMER_TIMEOUT_MS,
+    }
+    return [
+        Queue(queue_name(name), exchange, routing_key=f"{name}.#", queue_arguments=arguments)
+        for name in (INTERACTIVE, BULK)
+    ]
+
+
+def dead_queue() -> Queue:
+    """Describe the queue of what was given out too often."""
+    exchange = Exchange(_DEAD_EXCHANGE, type="topic", durable=True)
+    return Queue(
+        queue_name(DEAD), exchange, routing_key="#", queue_arguments={"x-queue-type": "quorum"}
+    )
+
+
+def make_app(broker: str, limits: dict[str, int] | None = None) -> Celery:
+    """Make the app over a broker; `limits` are how many messages of each queue a worker takes.
+
+    Nothing is connected to yet. Raises UsageError for what is no URL of RabbitMQ.
+    """
+    if urlsplit(broker).scheme not in {"amqp", "amqps"}:
+        raise UsageError("the broker's URL begins with amqp:// or amqps://")
+    app = Celery("pixmill", broker=broker, amqp=_amqp_of(limits or {}), set_as_current=False)
+    app.conf.update(
+        task_queues=queues(),
+        task_create_missing_queues=False,
+        task_default_queue=queue_name(BULK),
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_serializer="json",
+        accept_content=["json"],
+        broker_transport_options={"confirm_publish": True},
+        broker_connection_timeout=_CONNECT_S,
+        broker_connection_retry=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_heartbeat=20,
+        broker_pool_limit=2,
+        worker_prefetch_multiplier=1,
+        worker_enable_prefetch_count_reduction=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+    )
+    return app
+
+
+def _amqp_of(limits: dict[str, int]) -> type[AMQP]:
+    """Let each queue have a limit of its own, which Celery has one of for all."""
+
+    class LimitedConsumer(Consumer):
+        def _basic_consume(self, queue: Queue, *arguments: Any, **more: Any) -> Any:
+            # It counts for consumers that begin afterwards, each by itself.
+            limit = limits.get(queue.name.removeprefix("pixmill."), 1)
+            channel: Any = self.channel
+            channel.basic_qos(0, limit, False)  # noqa: FBT003  AMQP's order of arguments
+            return super()._basic_consume(queue, *arguments, **more)
+
+    class LimitedAmqp(AMQP):
+        Consumer = LimitedConsumer
+
+    return LimitedAmqp
+
+
+class Broker:
+    """What is told to workers, and what the queues hold. All methods raise OutputError."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._declared = False
+
+    def send_shards(self, ids: Sequence[ShardId]) -> None:
+        """Tell workers of shards; each is in a queue, on disk, when this returns."""
+        self._send(SHARD, BULK, [list(id_) for id_ in ids])
+
+    def send_operations(self, job_ids: Sequence[str]) -> None:
+        """Tell workers of jobs of operations."""
+        self._send(OPERATIONS, INTERACTIVE, [[job_id] for job_id in job_ids])
+
+    def _send(self, task: str, queue: str, messages: list[list[Any]]) -> None:
+        if not self._declared:
+            self.declare()
+        with self._explained(), self._app.amqp.producer_pool.acquire(block=True) as producer:
+            for arguments in messages:
+                self._app.send_task(
+                    task,
+                    args=arguments,
+                    exchange=_EXCHANGE,
+                    routing_key=f"{queue}.{task.rpartition('.')[2]}",
+                    producer=producer,
+                    retry=True,
+                    retry_policy=_PUBLISH,
+                )
+
+    def declare(self) -> None:
+        """Make the queues where they are missing, as is also done before the first message."""
+        with self._channel() as channel:
+            for queue in (*queues(), dead_queue()):
+                queue(channel).declare()
+        self._declared = True
+
+    def depths(self) -> dict[str, int]:
+        """Tell how many messages wait in each queue."""
+        with self._channel() as channel:
+            return {
+                name: channel.queue_declare(queue_name(name), passive=True).message_count
+                for name in (INTERACTIVE, BULK, DEAD)
+            }
+
+    @contextmanager
+    def _channel(self) -> Iterator[Any]:
+        with self._explained(), self._app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=_CONNECT_S)
+            yield connection.default_channel
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (*_ERRORS, *self._app.connection_for_write().channel_errors) as error:
+            raise OutputError(f"the broker can not be used: {error}") from error

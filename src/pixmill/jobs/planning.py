@@ -1,0 +1,99 @@
+"""Cutting a list into shards, ahead of the workers that do them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from pixmill.jobs.shard_files import put_items
+from pixmill.store.shards import NewShard, ShardId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixmill.batch.source import Source
+    from pixmill.record import Item
+    from pixmill.store.blobs import BlobStore
+    from pixmill.store.shards import Shards
+
+# The first shards are small, so that a short list is many workers' as well.
+_GROWTH = ((32, 125), (96, 500))
+_TOLD_EVERY_S = 0.5
+_TOLD_TOGETHER = 50
+
+
+def size_of(number: int, most: int) -> int:
+    """Say how many items the shard with a number has, `most` of a long list's."""
+    return min([most, *(size for below, size in _GROWTH if number < below)])
+
+
+class Cut(NamedTuple):
+    """Which job's list is cut, by which owner, and how many items a shard has at most."""
+
+    job_id: str
+    owner: str
+    most: int
+
+
+class Planner:
+    """Cuts a list in a thread of its own, from where it was cut before. A context manager."""
+
+    def __init__(self, shards: Shards, blobs: BlobStore, source: Source, cut: Cut) -> None:
+        self._shards = shards
+        self._blobs = blobs
+        self._source = source
+        self._job_id, self._owner, self._most = cut
+        self._stopped = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="pixmill-planner", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stopped = True
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raise what the planner failed by: RunError."""
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        try:
+            self._plan()
+        except BaseException as error:  # noqa: BLE001  it is raised where the job is waited for
+            self._error = error
+
+    def _plan(self) -> None:
+        before = self._shards.planned(self._job_id)
+        if before.complete:
+            return
+        after = (before.last.last_line, before.last.place) if before.last else None
+        # The place of the last item is known, not that of the one behind the line it ends on.
+        items = self._source.items(after)
+        number, waiting = before.shards, list[NewShard]()
+        due = time.monotonic() + _TOLD_EVERY_S
+        for shard in self._cut(items, number):
+            waiting.append(shard)
+            if len(waiting) >= _TOLD_TOGETHER or time.monotonic() >= due:
+                if not self._tell(waiting, complete=False):
+                    return
+                waiting, due = [], time.monotonic() + _TOLD_EVERY_S
+        if not self._stopped:
+            self._tell(waiting, complete=True)
+
+    def _cut(self, items: Iterator[Item], number: int) -> Iterator[NewShard]:
+        while not self._stopped:
+            some = list(islice(items, size_of(number, self._most)))
+            if not some:
+                return
+            put_items(self._blobs, ShardId(self._job_id, number), some)
+            yield NewShard(len(some), some[0].line, some[-1].line, some[-1].position)
+            number += 1
+
+    def _tell(self, new: list[NewShard], *, complete: bool) -> bool:
+        return self._shards.plan(self._job_id, self._owner, new, complete=complete)

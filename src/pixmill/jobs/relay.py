@@ -1,0 +1,98 @@
+"""Keeps messages in step with the catalog: what waits there is told to workers, sooner or later.
+
+Any number of processes do it at once. A job and its shards are kept first and told of afterwards,
+so a kill in between costs a second; what was told of and has not begun after a while, since the
+broker has lost it, is told of again. What a dead worker held waits again once its lease is over.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pixmill.errors import OutputError
+from pixmill.store.opening import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pixmill.jobs.cluster import Broker
+    from pixmill.store import Catalog
+
+EVERY_S = 1.0
+_KINDS = ("operations",)
+_AHEAD = 3  # shards that wait with the broker, for each that can be at work
+_LEAST_AHEAD = 8
+_LONG = timedelta(minutes=15)
+_SOON = timedelta(seconds=30)
+
+
+class Relay:
+    """Does it in a thread, from `start` to `stop`. `told` is given what goes wrong.
+
+    Nobody is taken for dead for `lease_s` seconds after the catalog could not be asked: those who
+    are alive had no chance to say so.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        broker: Broker,
+        *,
+        lease_s: float,
+        told: Callable[[str, BaseException], None],
+    ) -> None:
+        self._catalog = catalog
+        self._broker = broker
+        self._lease_s = lease_s
+        self._told = told
+        self._changed = threading.Condition()
+        self._woken = self._stopped = False
+        self._trusted_from = time.monotonic() + lease_s
+        self._thread = threading.Thread(target=self._work, name="pixmill-relay", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look now: something new waits."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """End; what hangs is left behind."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._thread.join(timeout=5)
+
+    def _work(self) -> None:
+        while not self._stopped:
+            try:
+                self._tend()
+                self._send()
+            except OutputError as error:
+                self._trusted_from = time.monotonic() + self._lease_s
+                self._told("workers can not be told what waits", error)
+            with self._changed:
+                self._changed.wait_for(lambda: self._woken or self._stopped, EVERY_S)
+                self._woken = False
+
+    def _tend(self) -> None:
+        """Let wait again what nobody does any more."""
+        if time.monotonic() >= self._trusted_from:
+            self._catalog.workers.bury()
+        now = utc_now()
+        self._catalog.shards.recall(now - _LONG)
+        self._catalog.jobs.recall(now - _SOON)
+
+    def _send(self) -> None:
+        jobs, shards = self._catalog.jobs, self._catalog.shards
+        while jobs.publish(_KINDS, self._broker.send_operations):
+            pass
+        slots = sum(worker.slots for worker in self._catalog.workers.alive())
+        shards.publish(_LEAST_AHEAD + _AHEAD * slots, self._broker.send_shards)

@@ -1,0 +1,127 @@
+"""The blobs of a job that workers share: the items of each shard, and the parts that attempts make.
+
+Owns their names and their forms. Items lie in `shards/JOB`, one JSON array a line, packed by gzip,
+beside the order that all shards have; parts in `parts/JOB`, under the name of the attempt that made
+them, so that no attempt writes over another's.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import json
+from typing import TYPE_CHECKING, Literal
+
+from pixmill.errors import OutputError
+from pixmill.record import Item
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from pixmill.store.blobs import BlobStore
+    from pixmill.store.shards import Shard, ShardId
+
+SHARDS, PARTS = "shards", "parts"
+Table = Literal["rows", "errors"]
+Document = Literal["order", "palette"]
+_PIECE_BYTES = 1 << 20
+_LEVEL = 1  # of packing: URLs of one host are alike
+
+
+def put_items(blobs: BlobStore, id_: ShardId, items: Iterable[Item]) -> None:
+    """Keep the items of a shard. Raises OutputError."""
+    lines = [
+        json.dumps([item.line, item.url, item.extra, item.error], separators=(",", ":"))
+        for item in items
+    ]
+    text = "\n".join(lines).encode("utf-8", "surrogatepass")
+    blobs.put(_items_name(id_), gzip.compress(text, _LEVEL, mtime=0))
+
+
+def read_items(blobs: BlobStore, id_: ShardId) -> list[Item]:
+    """Give the items of a shard. Raises OutputError where they are gone or damaged."""
+    name = _items_name(id_)
+    packed = _whole(blobs, name)
+    try:
+        text = gzip.decompress(packed).decode("utf-8", "surrogatepass")
+        return [_item(*json.loads(line)) for line in text.split("\n")]
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise OutputError(f"{name} is damaged: {error}") from error
+
+
+def _item(line: int, url: str, extra: list[list[str]], error: str | None) -> Item:
+    return Item(line, url, tuple((name, value) for name, value in extra), error=error)
+
+
+def put_part(blobs: BlobStore, shard: Shard, rows: Path, errors: Path) -> None:
+    """Keep what an attempt made; the files are taken over. Raises OutputError."""
+    blobs.put(_part_name(shard, "errors"), errors)
+    blobs.put(_part_name(shard, "rows"), rows)
+
+
+def drop_part(blobs: BlobStore, shard: Shard) -> None:
+    """Delete what an attempt made, if it made anything. Raises OutputError."""
+    for table in ("rows", "errors"):
+        blobs.delete(_part_name(shard, table))
+
+
+def read_part(blobs: BlobStore, shard: Shard, table: Table) -> Iterator[str]:
+    """Give the text of a part, a piece at a time. Raises OutputError where it is gone."""
+    name = _part_name(shard, table)
+    blob = blobs.open(name)
+    if blob is None:
+        raise OutputError(f"{name} is not there any more, with the rows of a shard")
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with blob:
+        for offset in range(0, blob.size, _PIECE_BYTES):
+            yield decoder.decode(blob.read(offset, _PIECE_BYTES))
+        yield decoder.decode(b"", final=True)
+
+
+def lines_of(pieces: Iterable[str]) -> Iterator[str]:
+    """Give the lines of a text, each with its end."""
+    rest = ""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split("\n")
+        for line in lines:
+            yield line + "\n"
+    if rest:
+        yield rest
+
+
+def put_document(blobs: BlobStore, job_id: str, document: Document, content: bytes) -> None:
+    """Keep what is the same for all shards of a job. Raises OutputError."""
+    blobs.put(_document_name(job_id, document), content)
+
+
+def read_document(blobs: BlobStore, job_id: str, document: Document) -> bytes:
+    """Give what is the same for all shards of a job. Raises OutputError where it is gone."""
+    return _whole(blobs, _document_name(job_id, document))
+
+
+def _whole(blobs: BlobStore, name: str) -> bytes:
+    blob = blobs.open(name)
+    if blob is None:
+        raise OutputError(f"{name} is not there any more, which a shard needs")
+    with blob:
+        return blob.read(0, blob.size)
+
+
+def drop_files(blobs: BlobStore, job_id: str) -> None:
+    """Delete all that there is of a job's shards. Raises OutputError."""
+    for folder in (SHARDS, PARTS):
+        for info in blobs.all(f"{folder}/{job_id}"):
+            blobs.delete(info.name)
+
+
+def _items_name(id_: ShardId) -> str:
+    return f"{SHARDS}/{id_.job_id}/{id_.number:07}.jsonl.gz"
+
+
+def _part_name(shard: Shard, table: Table) -> str:
+    return f"{PARTS}/{shard.id.job_id}/{shard.id.number:07}-{shard.attempt}.{table}"
+
+
+def _document_name(job_id: str, document: Document) -> str:
+    return f"{SHARDS}/{job_id}/{document}.json"

@@ -1,0 +1,245 @@
+"""One shard done: its items through the pipeline of the commands, its part kept and committed.
+
+Owns what becomes of an attempt that can not be brought to its end: handed back with its cause, and
+at once where the job is over or the process ends.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from collections import deque
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pixmill.batch.progress import Progress
+from pixmill.batch.runner import Run
+from pixmill.batch.sink import errors_path, open_table
+from pixmill.errors import OutputError, RunError
+from pixmill.ingest.arrivals import Arrivals, Sender
+from pixmill.ingest.keeper import ArchiveKeeper
+from pixmill.jobs.shard_files import drop_part, put_part, read_document, read_items
+from pixmill.jobs.shard_orders import ShardOrder, matcher_of
+from pixmill.store.shards import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pixmill.batch.job import Row
+    from pixmill.batch.options import Shared
+    from pixmill.record import Item
+    from pixmill.settings import Settings
+    from pixmill.store import Archive, BlobStore, Catalog
+    from pixmill.store.shards import Shard, ShardId
+
+_LOOK_EVERY_S = 1.0
+_LONGEST_DELAY_S = 60.0
+_PAUSE_S = 2.0
+_ENDS = "its worker was stopped"
+
+
+class GivenUp(Exception):
+    """The attempt is to be left; the message says why."""
+
+
+class Site(NamedTuple):
+    """What shards are done with: `archive` opens the archive, once it is asked for."""
+
+    settings: Settings
+    catalog: Catalog
+    blobs: BlobStore
+    archive: Callable[[], Archive]
+    shared: Shared
+    owner: str
+    name: str
+
+
+class ShardWork:
+    """Does shards, any number at once, but for one that is to be alone.
+
+    `told` is given what an operator should know: a sentence, and the error behind it.
+    """
+
+    def __init__(self, site: Site, told: Callable[[str, BaseException], None]) -> None:
+        self._site = site
+        self._told = told
+        self._turns = _Turns()
+        self._held: set[str] = set()
+        self._lost: frozenset[str] = frozenset()
+        self._strays: set[str] = set()
+        self._owed: deque[tuple[Shard, str, float, bool]] = deque()
+        self.done = 0
+        self.stopping = False
+
+    def do(self, id_: ShardId) -> None:
+        """Do a shard, if it waits. Raises OutputError where that can not even be asked."""
+        shards = self._site.catalog.shards
+        while not self.stopping:
+            found = shards.find(id_)
+            if found is None or found.state != "waiting":
+                return  # a message that came twice, or of a job that is over
+            with self._turns.taken(alone=found.alone):
+                if self.stopping:
+                    return
+                shard = shards.claim(id_, self._site.owner, self._site.name)
+                if shard is None:
+                    return
+                if shard.alone == found.alone:
+                    self._attempt(shard)
+                    return
+                shards.hand_back(shard, "it is to be done alone")
+
+    def look(self) -> None:
+        """Find out which attempts were given up by others, and mend what could not be written down.
+
+        Called again and again. Raises OutputError.
+        """
+        shards = self._site.catalog.shards
+        while self._owed:
+            shard, cause, delay_s, died = self._owed[0]
+            shards.hand_back(shard, cause, delay_s=delay_s, died=died)
+            self._owed.popleft()
+        mine = frozenset(self._held)  # before: what is begun meanwhile is not lost
+        held = {str(shard.attempt): shard for shard in shards.held(self._site.owner)}
+        self._lost = mine - held.keys()
+        # Begun by a call that failed all the same, as where the connection broke at its very end.
+        strays = held.keys() - mine - self._held
+        for attempt in strays & self._strays:
+            shards.hand_back(held[attempt], "its worker never came to know that it had begun")
+        self._strays = strays
+
+    def _attempt(self, shard: Shard) -> None:
+        attempt = str(shard.attempt)
+        what = f"shard {shard.id.number} of job {shard.id.job_id}"
+        self._held.add(attempt)
+        try:
+            self._carry_out(shard)
+        except GivenUp as why:
+            self._hand_back(shard, str(why))
+        except RunError as error:
+            self._told(f"{what} was handed back", error)
+            self._hand_back(shard, str(error), delay_s=min(_LONGEST_DELAY_S, 2.0**shard.attempts))
+        except Exception as error:  # noqa: BLE001  whatever it is, it may end no worker
+            self._told(f"{what} met a defect", error)
+            cause = f"a defect of pixmill: {type(error).__name__}: {error}"
+            self._hand_back(shard, cause, delay_s=_PAUSE_S, died=True)
+        finally:
+            self._held.discard(attempt)
+
+    def _hand_back(
+        self, shard: Shard, cause: str, *, delay_s: float = 0.0, died: bool = False
+    ) -> None:
+        """Give an attempt up, later on if it can not be written down now."""
+        try:
+            self._site.catalog.shards.hand_back(shard, cause, delay_s=delay_s, died=died)
+        except OutputError as error:
+            self._told("what became of a shard can not be written down yet", error)
+            self._owed.append((shard, cause, delay_s, died))
+
+    def _carry_out(self, shard: Shard) -> None:
+        blobs = self._site.blobs
+        with _folder(blobs.spool) as folder:
+            order = ShardOrder.read(read_document(blobs, shard.id.job_id, "order"))
+            table = folder / f"part.{order.rows}"
+            counts = self._made(shard, order, table)
+            self._check(shard)
+            # What is put and not committed, as where this process dies, goes with the job's files.
+            put_part(blobs, shard, table, errors_path(table))
+            if self._site.catalog.shards.commit(shard, counts):
+                self.done += 1
+            else:
+                drop_part(blobs, shard)
+
+    def _made(self, shard: Shard, order: ShardOrder, table: Path) -> Counts:
+        """Make the part of a shard, as files."""
+        items = read_items(self._site.blobs, shard.id)
+        progress = Progress()
+        with closing(open_table(table, order.table_options(), None)) as sink:
+            with self._rows(shard.id.job_id, items, order) as rows:
+                due = time.monotonic() + _LOOK_EVERY_S
+                for row in rows:
+                    if row is not None:
+                        sink.write(row[1])
+                        progress.add(row[1])
+                    if row is None or time.monotonic() >= due:
+                        self._check(shard)
+                        due = time.monotonic() + _LOOK_EVERY_S
+            sink.finish()
+            sink.publish()
+        return Counts(progress.ok, progress.missed, dict(progress.failed))
+
+    @contextmanager
+    def _rows(
+        self, job_id: str, items: list[Item], order: ShardOrder
+    ) -> Iterator[Iterator[Row | None]]:
+        """Begin the run of a shard's items, and give its rows."""
+        site = self._site
+        if order.ingest is None:
+            matcher = None
+            if order.match is not None:
+                matcher = matcher_of(order, read_document(site.blobs, job_id, "palette"))
+            options = order.options(
+                site.settings, wanted=order.wanted_of(""), matcher=matcher, shared=site.shared
+            )
+            with Run(items, options) as run:
+                yield iter(run)
+            return
+        archive = site.archive()
+        keeper = ArchiveKeeper(archive, originals=order.ingest["originals"])
+        wanted = order.wanted_of(str(archive.blobs.spool))
+        options = order.options(site.settings, wanted=wanted, keeper=keeper, shared=site.shared)
+        stage = Arrivals(keeper, Sender(order.ingest["sender"]))
+        try:
+            with Run(items, options) as run:
+                yield stage.through(run, order.run)
+        finally:
+            keeper.drop_all()
+
+    def _check(self, shard: Shard) -> None:
+        if self.stopping:
+            raise GivenUp(_ENDS)
+        if shard.attempt in self._lost:
+            raise GivenUp("its job is over, or another worker has it")
+
+
+@contextmanager
+def _folder(spool: Path) -> Iterator[Path]:
+    """Give a folder for as long as the context lasts."""
+    try:
+        path = Path(tempfile.mkdtemp(prefix="shard-", dir=spool))
+    except OSError as error:
+        raise OutputError(f"{spool} can not be used: {error.strerror or error}") from error
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class _Turns:
+    """Lets any number work at once, or one alone, who is not kept waiting by those who come."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._at_work = 0
+        self._alone = 0
+
+    @contextmanager
+    def taken(self, *, alone: bool) -> Iterator[None]:
+        """Wait for a turn, and have it until the end of the context."""
+        with self._changed:
+            if alone:
+                self._alone += 1
+                self._changed.wait_for(lambda: not self._at_work)
+            else:
+                self._changed.wait_for(lambda: not self._alone)
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._at_work -= 1
+                self._alone -= alone
+                self._changed.notify_all()

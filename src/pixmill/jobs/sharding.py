@@ -1,0 +1,232 @@
+"""A job whose rows other processes make: cut into shards, waited for, and merged as they are done.
+
+Owns the way from shards to the one table, in order, as `batch.job` carries it out: what was merged
+stands in its checkpoint, and goes on from there. Rows are the bytes that workers made; no part is
+held in memory.
+"""
+
+from __future__ import annotations
+
+import csv
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol
+
+from pixmill.batch.job import checkpoint_path
+from pixmill.color.palette_files import write_palette
+from pixmill.errors import JobStalled
+from pixmill.jobs.planning import Cut, Planner
+from pixmill.jobs.shard_files import drop_files, lines_of, put_document, read_part
+from pixmill.jobs.shard_orders import ShardOrder
+from pixmill.matching import Matcher
+from pixmill.record import Failure, Item, Record
+from pixmill.store.shards import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixmill.batch.checkpoint import Checkpoint
+    from pixmill.batch.job import Job as Table
+    from pixmill.batch.job import Watcher, Write
+    from pixmill.batch.progress import Progress
+    from pixmill.batch.sink.table import TableSink
+    from pixmill.store.blobs import BlobStore
+    from pixmill.store.catalog import Catalog
+    from pixmill.store.shards import Shard, Standing
+
+_LOOK_EVERY_S = 0.25
+_REST = 10  # a look that takes long is followed by a rest of so many times that
+_MERGED_TOGETHER = 50
+_MOST_NAMED = 5
+_DONE_BEFORE_COMMIT_S = 1.0
+
+
+class Holder(Protocol):
+    """Whoever has the job: it is cut and merged for as long as it is his."""
+
+    @property
+    def owner(self) -> str:
+        """By what he is known to the catalog."""
+
+    def check(self) -> None:
+        """Raise whatever tells that the job is to be left."""
+
+
+class Sharded:
+    """Carries the job with an id to its table by way of workers, as `batch.job.Carrier`.
+
+    `most` is the number of lines that a shard has at most. Raises JobStalled once all is done but
+    shards that are dead.
+    """
+
+    def __init__(
+        self, catalog: Catalog, blobs: BlobStore, job_id: str, holder: Holder, *, most: int
+    ) -> None:
+        self._shards = catalog.shards
+        self._blobs = blobs
+        self._job_id = job_id
+        self._holder = holder
+        self._most = most
+        self._wake = threading.Event()
+        self._stopped = False
+
+    def __call__(self, job: Table, checkpoint: Checkpoint) -> Write:
+        """Make ready: workers are given the order, and the palette of matches."""
+        if isinstance(job.run.matcher, Matcher):
+            palette = write_palette(job.run.matcher.palette, "json")
+            put_document(self._blobs, self._job_id, "palette", palette)
+        order = ShardOrder.of(job, checkpoint.run).written()
+        put_document(self._blobs, self._job_id, "order", order)
+
+        def write(sink: TableSink, progress: Progress, watcher: Watcher) -> bool:
+            merging = _Merging(self._blobs, job, checkpoint, sink, watcher)
+            watcher.started(self, progress, checkpoint.line)
+            cut = Cut(self._job_id, self._holder.owner, self._most)
+            with Planner(self._shards, self._blobs, job.source, cut) as planner:
+                while not self._stopped:
+                    began = time.monotonic()
+                    self._holder.check()
+                    planner.check()
+                    if self._advance(merging, progress):
+                        return True
+                    watcher.tick()
+                    self._wake.wait(max(_LOOK_EVERY_S, _REST * (time.monotonic() - began)))
+            return False
+
+        return write
+
+    def stop(self) -> None:
+        """End early."""
+        self._stopped = True
+        self._wake.set()
+
+    def _advance(self, merging: _Merging, progress: Progress) -> bool:
+        """Merge what is done by now, and tell whether that was all."""
+        plan = self._shards.planned(self._job_id)  # before the shards: what is cut later is no end
+        standing = self._shards.standing(self._job_id)
+        _tell(progress, standing)
+        if plan.last is not None:
+            done = standing.states.get("done", 0) / plan.shards
+            cut = 1.0 if plan.complete else merging.share_of(plan.last.last_line, plan.last.place)
+            progress.share = done * cut
+        while not self._stopped:
+            some = self._shards.following(self._job_id, merging.line, _MERGED_TOGETHER)
+            for shard in some:
+                if shard.state != "done" or self._stopped:
+                    merging.commit()
+                    return self._is_over(plan.complete, standing)
+                self._holder.check()
+                merging.merge(shard)
+            if len(some) < _MERGED_TOGETHER:
+                break
+        merging.commit()
+        return plan.complete and standing.states.get("done", 0) == plan.shards
+
+    def _is_over(self, complete: bool, standing: Standing) -> bool:  # noqa: FBT001  of the plan
+        """Tell that all is not done; raise JobStalled where it can not be."""
+        states = standing.states
+        if complete and states.get("dead") and not (states.get("waiting") or states.get("running")):
+            raise JobStalled(self._sentence(states["dead"]))
+        return False
+
+    def _sentence(self, number: int) -> str:
+        named = [
+            f"shard {shard.id.number} (lines {shard.lines.first_line:,} to "
+            f"{shard.lines.last_line:,}): {shard.failed_attempts[-1].cause}"
+            for shard in self._shards.dead(_MOST_NAMED, self._job_id)
+        ]
+        more = f"; and {number - len(named)} more" if number > len(named) else ""
+        return (
+            f"all is done but {'; '.join(named)}{more}. Once the cause is gone: "
+            f"pixmill jobs redrive {self._job_id}"
+        )
+
+
+def drop_shards(catalog: Catalog, blobs: BlobStore, job_id: str) -> None:
+    """Forget a job's shards, and delete all that they were and became. Raises OutputError."""
+    catalog.shards.drop(job_id)
+    drop_files(blobs, job_id)
+
+
+def _tell(progress: Progress, standing: Standing) -> None:
+    """Let a progress tell of the shards that are done."""
+    counts = standing.counts
+    before = progress.ok + sum(progress.failed.values())
+    progress.ok, progress.missed = counts.ok, counts.missed
+    progress.failed = Counter(counts.failed)
+    progress.images += max(0, counts.ok + sum(counts.failed.values()) - before)
+
+
+class _Merging:
+    """Adds the parts of shards to a table, and keeps its checkpoint."""
+
+    def __init__(
+        self,
+        blobs: BlobStore,
+        job: Table,
+        checkpoint: Checkpoint,
+        sink: TableSink,
+        watcher: Watcher,
+    ) -> None:
+        self._blobs = blobs
+        self._job = job
+        self._checkpoint = checkpoint
+        self._sink = sink
+        self._watcher = watcher
+        self._by_lines = job.output.suffix.lower() == ".parquet"
+        self._counts = Counts(checkpoint.ok, checkpoint.missed, checkpoint.failed)
+        self._place = checkpoint.position
+        self._due = time.monotonic() + _DONE_BEFORE_COMMIT_S
+        self.line = checkpoint.line
+
+    def share_of(self, line: int, place: tuple[int, int]) -> float:
+        """Tell how much of the list lies before an item."""
+        return self._job.source.progress(_item(line, place)) or 0.0
+
+    def merge(self, shard: Shard) -> None:
+        """Add the part of the next shard. Raises OutputError."""
+        pieces = read_part(self._blobs, shard, "rows")
+        for piece in lines_of(pieces) if self._by_lines else pieces:
+            self._sink.table.append(piece)
+        lines = lines_of(read_part(self._blobs, shard, "errors"))
+        next(lines, None)  # the header, which the table's own file has
+        for record in self._failures(lines):
+            self._watcher.seen(record)
+        self._counts += shard.counts
+        self.line, self._place = shard.lines.last_line, shard.lines.place
+        if time.monotonic() >= self._due:
+            self.commit()
+
+    def _failures(self, lines: Iterator[str]) -> Iterator[Record]:
+        """Add the rows of failures, and tell of them."""
+
+        def added() -> Iterator[str]:
+            for line in lines:
+                self._sink.errors.append(line)
+                yield line
+
+        for line, url, code, status, attempts, message in csv.reader(added()):
+            yield Record(
+                line=int(line),
+                url=url,
+                analysis=None,
+                failure=Failure(code, message),
+                http_status=int(status) if status else None,
+                attempts=int(attempts),
+            )
+
+    def commit(self) -> None:
+        """Write down what was merged."""
+        checkpoint = self._checkpoint
+        if self.line != checkpoint.line:
+            checkpoint.sink = self._sink.commit()
+            checkpoint.line, checkpoint.position = self.line, self._place
+            checkpoint.ok, checkpoint.missed = self._counts.ok, self._counts.missed
+            checkpoint.failed = dict(self._counts.failed)
+            checkpoint.save(checkpoint_path(self._job.output))
+        self._due = time.monotonic() + _DONE_BEFORE_COMMIT_S
+
+
+def _item(line: int, place: tuple[int, int]) -> Item:
+    return Item(line=line, url="", position=place)

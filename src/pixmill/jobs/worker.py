@@ -1,0 +1,248 @@
+"""A worker of a cluster: one process that is told of shards and pictures, and makes them.
+
+Owns the life of that process: one pool for all it does, its lease, and the end, which lets what is
+at work finish for a while and hands back the rest. Celery takes the messages; its own processes
+could not start a pool, so it runs threads. Needs the `cluster` extra.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from contextlib import ExitStack
+from functools import cache
+from typing import TYPE_CHECKING
+
+from celery import signals
+
+from pixmill import __version__
+from pixmill.analysis.work import work
+from pixmill.batch.memory import most_workers, plan_memory
+from pixmill.batch.options import PRELOAD_ALL, Shared
+from pixmill.errors import OutputError, UsageError
+from pixmill.imaging.probe import Limits
+from pixmill.jobs.cluster import BULK, INTERACTIVE, OPERATIONS, SHARD, Broker, make_app, queue_name
+from pixmill.jobs.executor import Executor
+from pixmill.jobs.making import PoolMaker
+from pixmill.jobs.operations import KIND, OperationsRunner
+from pixmill.jobs.relay import Relay
+from pixmill.jobs.shard_work import ShardWork, Site
+from pixmill.pool import Pool
+from pixmill.store import open_archive, open_catalog, open_results, where
+from pixmill.store.opening import utc_now
+from pixmill.store.shards import ShardId, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from celery import Celery
+
+    from pixmill.settings import Settings
+    from pixmill.store import Archive, Catalog
+
+# What this process needs besides the parent of a batch: Celery, the catalog, an archive.
+WORKER_BYTES = 96 * 2**20
+_INTERACTIVE_SLOTS = 2
+_AHEAD = 2  # images of one shard in the pool for each process, so that none waits for the next
+_RENEWALS = 3  # in the time of a lease
+_LOOK_EVERY_S = 2.0
+_PATIENCE_S = 15.0  # with what is at work, when the process ends; 25 s later containers are killed
+_PAUSE_S = 5.0
+
+
+def work_until_stopped(
+    settings: Settings,
+    say: Callable[[str], None],
+    told: Callable[[str, BaseException], None],
+) -> int:
+    """Work until SIGTERM or SIGINT; `say` is given lines for whoever started it.
+
+    `told` is given what an operator should know: a sentence, and the error behind it. Returns the
+    exit code: 1 where the pool broke. Raises RunError where the worker can not start.
+    """
+    if settings.broker is None:
+        raise UsageError("a worker needs a broker: --broker amqp://… or PIXMILL_BROKER")
+    with ExitStack() as stack:
+        catalog = stack.enter_context(open_catalog(settings.catalog, settings.data))
+        process = _Process(settings, settings.broker, catalog, stack, told)
+        say(f"pixmill works as {process.worker.name}")
+        return process.work()
+
+
+class _Process:
+    """The parts of one worker."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        broker: str,
+        catalog: Catalog,
+        stack: ExitStack,
+        told: Callable[[str, BaseException], None],
+    ) -> None:
+        slots = {INTERACTIVE: _INTERACTIVE_SLOTS, BULK: settings.shards}
+        self.worker = Worker(
+            token=secrets.token_hex(16),
+            name=settings.worker_name or f"{socket.gethostname()}-{os.getpid()}",
+            slots=settings.shards,
+            version=__version__,
+            started_at=utc_now(),
+            seen_at=utc_now(),
+        )
+        self._settings, self._catalog, self._told = settings, catalog, told
+        self._app = make_app(broker, slots)
+        self._concurrency = sum(slots.values())
+        self._pool = _pool_of(settings, stack)
+        self._relay = Relay(catalog, Broker(self._app), lease_s=settings.job_lease, told=told)
+        blobs = open_results(where(settings).blobs, settings.data)
+
+        @cache
+        def archive() -> Archive:
+            return stack.enter_context(open_archive(*where(settings)))
+
+        plan = plan_memory(settings.memory, self._pool.workers, WORKER_BYTES)
+        shared = Shared(self._pool, plan.of_a_list(settings.shards), _AHEAD * self._pool.workers)
+        site = Site(settings, catalog, blobs, archive, shared, self.worker.token, self.worker.name)
+        self._shards = ShardWork(site, told)
+        limits = Limits(settings.max_pixels, settings.max_side, max_decode_bytes=plan.decode)
+        maker = PoolMaker(archive, self._pool, limits, blobs.spool, at_once=_INTERACTIVE_SLOTS)
+        stack.callback(maker.close)
+        self._jobs = Executor(
+            catalog.jobs,
+            {KIND: OperationsRunner(maker, blobs)},
+            at_once=0,
+            told=told,
+            lease_s=settings.job_lease,
+            owner=self.worker.token,
+        )
+        self._ending = threading.Event()
+        self._broken = False
+
+    def work(self) -> int:
+        """Take messages until a signal, or until no image can be analyzed any more."""
+        self._catalog.workers.renew(self.worker, self._settings.job_lease)
+        heart = threading.Thread(target=self._beat, name="pixmill-heart", daemon=True)
+        heart.start()
+        self._jobs.start()
+        self._relay.start()
+        celery = _celery_worker(self._app, self._concurrency, self.worker)
+        self._celery = celery
+        _add_tasks(self._app, self._do_shard, self._do_operations)
+        signals.setup_logging.connect(_no_logging, weak=False)
+        signals.worker_shutting_down.connect(self._end, weak=False)
+        try:
+            celery.start()
+        finally:
+            self._ending.set()
+            self._shards.stopping = True
+            self._relay.stop()
+            self._jobs.stop(0.0)
+            heart.join()
+            self._leave()
+        return int(self._broken)
+
+    def _end(self, **_: Any) -> None:
+        """Let what is at work finish for a while, then hand it back."""
+
+        def hand_back() -> None:
+            self._shards.stopping = True
+            self._jobs.stop(0.0)
+
+        timer = threading.Timer(_PATIENCE_S, hand_back)
+        timer.daemon = True
+        timer.start()
+        self._ending.set()
+
+    def _leave(self) -> None:
+        try:
+            self._shards.look()
+            self._catalog.workers.leave(self.worker.token)
+        except OutputError as error:  # its lease ends by itself
+            self._told("the end of this worker can not be written down", error)
+
+    def _beat(self) -> None:
+        """Renew the lease, and look what others did to what is at work."""
+        lease_s, until_renewal_s = self._settings.job_lease, 0.0
+        every_s = min(_LOOK_EVERY_S, lease_s / _RENEWALS)
+        while not self._shards.stopping:
+            try:
+                if until_renewal_s <= 0:
+                    self._catalog.workers.renew(self.worker, lease_s)
+                    until_renewal_s = lease_s / _RENEWALS
+                self._shards.look()
+            except OutputError as error:
+                self._told("the catalog can not be told that this worker is alive", error)
+            if self._pool.broken and not self._broken:
+                self._broken = True
+                self._told("the pool is broken, the worker ends", OutputError(self._pool.broken))
+                os.kill(os.getpid(), 15)
+            threading.Event().wait(every_s)
+            until_renewal_s -= every_s
+
+    def _do_shard(self, job_id: str, number: int) -> None:
+        self._insisting(lambda: self._shards.do(ShardId(job_id, number)))
+
+    def _do_operations(self, job_id: str) -> None:
+        self._insisting(lambda: self._jobs.take(job_id))
+
+    def _insisting(self, do: Callable[[], None]) -> None:
+        """Do what a message asks for, again while the catalog can not be asked."""
+        while not self._shards.stopping:
+            try:
+                do()
+            except OutputError as error:
+                self._told("the catalog can not be asked what is to be done", error)
+                self._ending.wait(_PAUSE_S)
+            else:
+                return
+
+
+def _pool_of(settings: Settings, stack: ExitStack) -> Pool[Any, Any]:
+    workers = settings.workers
+    if "workers" not in settings.model_fields_set:
+        workers = min(workers, most_workers(settings.memory, WORKER_BYTES))
+    plan = plan_memory(settings.memory, workers, WORKER_BYTES)
+    pool: Pool[Any, Any] = Pool(
+        work,
+        workers=workers,
+        item_timeout_s=settings.decode_timeout,
+        decode_budget_bytes=plan.decode,
+        preload=PRELOAD_ALL,
+    )
+    stack.callback(pool.close, cancel=True)
+    return pool
+
+
+def _celery_worker(app: Celery, concurrency: int, worker: Worker) -> Any:
+    return app.Worker(
+        pool="threads",
+        concurrency=concurrency,
+        queues=[queue_name(INTERACTIVE), queue_name(BULK)],
+        hostname=f"pixmill@{worker.name}-{worker.token[:8]}",
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=True,
+        quiet=True,
+        loglevel="ERROR",
+    )
+
+
+def _add_tasks(
+    app: Celery, shard: Callable[[str, int], None], operations: Callable[[str], None]
+) -> None:
+    """Say what is done with each kind of message."""
+
+    @app.task(name=SHARD)
+    def _shard(job_id: str, number: int) -> None:
+        shard(job_id, number)
+
+    @app.task(name=OPERATIONS)
+    def _operations(job_id: str) -> None:
+        operations(job_id)
+
+
+def _no_logging(**_: Any) -> None:
+    """Keep Celery from setting up logging: who hears this signal does it himself."""

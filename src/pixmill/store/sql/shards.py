@@ -1,0 +1,279 @@
+"""Shards in SQL: each change of state is one conditional update, so that one of many does it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import delete, exists, func, insert, or_, select, update
+
+from pixmill.store.shards import Counts, Plan, ShardId, Standing
+from pixmill.store.sql.contention import patiently
+from pixmill.store.sql.schema import jobs, shards
+from pixmill.store.sql.shard_rows import given_up, new_place, shard_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from pixmill.store.shards import NewShard, Shard, ShardState
+    from pixmill.store.sql.database import Database
+
+_GOING_ON = ("queued", "running", "stalled")  # states of jobs whose shards are done
+_SENT_TOGETHER = 500
+
+
+class SqlShards:
+    """The port `Shards` over a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def plan(self, job_id: str, owner: str, new: Sequence[NewShard], *, complete: bool) -> bool:
+        """Add shards behind those there are."""
+
+        def planned() -> bool:
+            with self._database.writing() as connection:
+                if not _hold(connection, job_id, owner):
+                    return False
+                number = _number(connection, job_id)
+                values = [_row_of(job_id, number + at, each) for at, each in enumerate(new)]
+                if values:
+                    connection.execute(insert(shards), values)
+                if complete:
+                    query = update(jobs).where(jobs.c.id == job_id)
+                    connection.execute(query.values(shards=number + len(values)))
+                return True
+
+        return patiently(planned)
+
+    def planned(self, job_id: str) -> Plan:
+        """Tell what was planned so far."""
+        with self._database.reading() as connection:
+            number = _number(connection, job_id)
+            last = _find(connection, ShardId(job_id, number - 1))
+            query = select(jobs.c.shards).where(jobs.c.id == job_id)
+            told = connection.execute(query).scalar_one_or_none()
+        return Plan(number, new_place(last) if last else None, told is not None)
+
+    def publish(self, most: int, send: Callable[[Sequence[ShardId]], None]) -> int:
+        """Send what waits and was not sent yet, of all jobs in turn."""
+        with self._database.reading() as connection:  # nobody asks in vain for the right to write
+            if not self._unsent(connection):
+                return 0
+        with self._database.writing() as connection:
+            query = select(func.count()).select_from(shards).where(_SENT)
+            room = min(most - connection.execute(query).scalar_one(), _SENT_TOGETHER)
+            if room <= 0:
+                return 0
+            found = self._next(connection, self._unsent(connection), room)
+            if found:
+                send(found)
+                for id_ in found:
+                    sent = update(shards).where(_this(id_), shards.c.state == "waiting")
+                    connection.execute(sent.values(published_at=self._database.now()))
+            return len(found)
+
+    def _unsent(self, connection: Connection) -> list[str]:
+        """List the jobs that have shards to be sent."""
+        waiting = exists().where(shards.c.job_id == jobs.c.id, *self._is_unsent())
+        query = select(jobs.c.id).where(jobs.c.state.in_(_GOING_ON), waiting)
+        return list(connection.execute(query.order_by(jobs.c.place)).scalars())
+
+    def _is_unsent(self) -> tuple[ColumnElement[bool], ...]:
+        due = or_(shards.c.not_before.is_(None), shards.c.not_before <= self._database.now())
+        return shards.c.state == "waiting", shards.c.published_at.is_(None), due
+
+    def _next(self, connection: Connection, job_ids: list[str], room: int) -> list[ShardId]:
+        """Choose the next shards of jobs, as many of each, unless others send them just now."""
+        found: list[list[ShardId]] = []
+        for job_id in job_ids:
+            query = (
+                select(shards.c.number)
+                .where(shards.c.job_id == job_id, *self._is_unsent())
+                .order_by(shards.c.number)
+                .limit(room)
+                .with_for_update(skip_locked=True)
+            )
+            found.append([ShardId(job_id, n) for n in connection.execute(query).scalars()])
+        turns = [ids[turn] for turn in range(room) for ids in found if turn < len(ids)]
+        return turns[:room]
+
+    def recall(self, before: datetime) -> int:
+        """Have sent again what was sent before then and has not begun."""
+        query = update(shards).where(_SENT, shards.c.published_at < before)
+        with self._database.writing() as connection:
+            return connection.execute(query.values(published_at=None)).rowcount
+
+    def claim(self, id_: ShardId, owner: str, worker: str) -> Shard | None:
+        """Begin an attempt on a shard that waits."""
+        job_goes_on = exists().where(jobs.c.id == shards.c.job_id, jobs.c.state.in_(_GOING_ON))
+        query = update(shards).where(_this(id_), shards.c.state == "waiting", job_goes_on)
+
+        def claimed() -> Shard | None:
+            now = self._database.now()
+            values = {
+                "state": "running",
+                "attempt": secrets.token_hex(8),
+                "attempts": shards.c.attempts + 1,
+                "owner": owner,
+                "worker": worker,
+                "started_at": now,
+                "not_before": None,
+            }
+            with self._database.writing() as connection:
+                if not connection.execute(query.values(values)).rowcount:
+                    return None
+                row = _find(connection, id_)
+                return shard_of(row)
+
+        return patiently(claimed)
+
+    def hand_back(
+        self, shard: Shard, cause: str, *, delay_s: float = 0.0, died: bool = False
+    ) -> bool:
+        """Give up an attempt: the shard waits again."""
+
+        def handed() -> bool:
+            now = self._database.now()
+            with self._database.writing() as connection:
+                row = _find(connection, shard.id)
+                if row is None:
+                    return False
+                values = given_up(row, cause, now, died=died)
+                if delay_s:
+                    values["not_before"] = now + timedelta(seconds=delay_s)
+                query = update(shards).where(_of_attempt(shard))
+                return connection.execute(query.values(values)).rowcount == 1
+
+        return patiently(handed)
+
+    def commit(self, shard: Shard, counts: Counts) -> bool:
+        """Let an attempt's part be the shard's."""
+        values = {
+            "state": "done",
+            "ok": counts.ok,
+            "missed": counts.missed,
+            "failed": json.dumps(dict(counts.failed), sort_keys=True),
+            "owner": None,
+            "finished_at": self._database.now(),
+        }
+        return patiently(lambda: self._update(_of_attempt(shard), values))
+
+    def _update(self, this: ColumnElement[bool], values: dict[str, Any]) -> bool:
+        with self._database.writing() as connection:
+            return connection.execute(update(shards).where(this).values(values)).rowcount == 1
+
+    def held(self, owner: str) -> list[Shard]:
+        """List what an owner has."""
+        job_goes_on = exists().where(jobs.c.id == shards.c.job_id, jobs.c.state.in_(_GOING_ON))
+        is_held = (shards.c.owner == owner) & (shards.c.state == "running") & job_goes_on
+        with self._database.reading() as connection:
+            return [shard_of(row) for row in connection.execute(select(shards).where(is_held))]
+
+    def find(self, id_: ShardId) -> Shard | None:
+        """Find a shard."""
+        with self._database.reading() as connection:
+            row = _find(connection, id_)
+        return shard_of(row) if row else None
+
+    def following(self, job_id: str, line: int, limit: int) -> list[Shard]:
+        """List the shards of a job that begin behind a line, in order."""
+        this = (shards.c.job_id == job_id) & (shards.c.first_line > line)
+        return self._list(this, limit)
+
+    def _list(self, this: ColumnElement[bool], limit: int) -> list[Shard]:
+        query = select(shards).where(this).order_by(shards.c.job_id, shards.c.number).limit(limit)
+        with self._database.reading() as connection:
+            return [shard_of(row) for row in connection.execute(query)]
+
+    def standing(self, job_id: str) -> Standing:
+        """Tell how a job's shards stand."""
+        states = select(shards.c.state, func.count().label("number"))
+        states = states.where(shards.c.job_id == job_id).group_by(shards.c.state)
+        sums = select(
+            shards.c.failed,
+            func.count().label("number"),
+            func.sum(shards.c.ok).label("ok"),
+            func.sum(shards.c.missed).label("missed"),
+        )
+        sums = sums.where(shards.c.job_id == job_id, shards.c.state == "done")
+        with self._database.reading() as connection:
+            found = {row.state: row.number for row in connection.execute(states)}
+            counts = Counts()
+            for row in connection.execute(sums.group_by(shards.c.failed)):
+                codes = {code: n * row.number for code, n in json.loads(row.failed).items()}
+                counts += Counts(int(row.ok), int(row.missed), codes)
+        return Standing(cast("dict[ShardState, int]", found), counts)
+
+    def dead(self, limit: int, job_id: str | None = None) -> list[Shard]:
+        """List dead shards."""
+        this = shards.c.state == "dead"
+        return self._list(this if job_id is None else this & (shards.c.job_id == job_id), limit)
+
+    def redrive(self, job_id: str) -> int:
+        """Let the dead shards of a job wait again."""
+        values = {"state": "waiting", "deaths": 0, "published_at": None, "not_before": None}
+        query = update(shards).where(shards.c.job_id == job_id, shards.c.state == "dead")
+        with self._database.writing() as connection:
+            return connection.execute(query.values(values)).rowcount
+
+    def drop(self, job_id: str) -> None:
+        """Forget the shards of a job, and that it was planned."""
+        with self._database.writing() as connection:
+            connection.execute(delete(shards).where(shards.c.job_id == job_id))
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(shards=None))
+
+
+_SENT = (shards.c.state == "waiting") & shards.c.published_at.is_not(None)
+
+
+def _this(id_: ShardId) -> ColumnElement[bool]:
+    return (shards.c.job_id == id_.job_id) & (shards.c.number == id_.number)
+
+
+def _of_attempt(shard: Shard) -> ColumnElement[bool]:
+    """Tell a shard whose attempt this is, if it was not given up."""
+    is_its = (shards.c.attempt == shard.attempt) & (shards.c.state == "running")
+    return _this(shard.id) & is_its
+
+
+def _find(connection: Connection, id_: ShardId) -> Any:
+    return connection.execute(select(shards).where(_this(id_))).one_or_none()
+
+
+def _hold(connection: Connection, job_id: str, owner: str) -> bool:
+    """Tell whether the job is the owner's, who keeps it until the transaction ends."""
+    is_its = (jobs.c.state == "running") & (jobs.c.lease_owner == owner)
+    query = select(jobs.c.id).where(jobs.c.id == job_id, is_its).with_for_update()
+    return connection.execute(query).first() is not None
+
+
+def _number(connection: Connection, job_id: str) -> int:
+    query = select(func.max(shards.c.number)).where(shards.c.job_id == job_id)
+    last = connection.execute(query).scalar()
+    return 0 if last is None else int(last) + 1
+
+
+def _row_of(job_id: str, number: int, new: NewShard) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "number": number,
+        "state": "waiting",
+        "items": new.items,
+        "first_line": new.first_line,
+        "last_line": new.last_line,
+        "input": new.place[0],
+        "place": new.place[1],
+        "attempts": 0,
+        "deaths": 0,
+        "alone": False,
+        "ok": 0,
+        "missed": 0,
+        "failed": "{}",
+        "failed_attempts": "[]",
+    }

@@ -1,0 +1,89 @@
+"""Workers in SQL: their leases, and what becomes of the shards of one that is gone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, func, insert, select, update
+
+from pixmill.store.shards import Worker
+from pixmill.store.sql.contention import patiently
+from pixmill.store.sql.schema import jobs, shards, workers
+from pixmill.store.sql.shard_rows import given_up
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from sqlalchemy import Connection
+
+    from pixmill.store.sql.database import Database
+
+
+class SqlWorkers:
+    """The port `Workers` over a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def renew(self, worker: Worker, lease_s: float) -> None:
+        """Tell that a worker is alive."""
+
+        def renewed() -> None:
+            now = self._database.now()
+            held = {"seen_at": now, "lease_until": now + timedelta(seconds=lease_s)}
+            this = workers.c.token == worker.token
+            with self._database.writing() as connection:
+                if not connection.execute(update(workers).where(this).values(held)).rowcount:
+                    connection.execute(insert(workers).values({**worker._asdict(), **held}))
+
+        patiently(renewed)
+
+    def leave(self, token: str) -> None:
+        """Tell that a worker has ended in order."""
+        with self._database.writing() as connection:
+            connection.execute(delete(workers).where(workers.c.token == token))
+
+    def alive(self) -> list[Worker]:
+        """List those whose lease is not over."""
+        columns = [workers.c[name] for name in Worker._fields]
+        query = select(*columns).where(workers.c.lease_until > self._database.now())
+        with self._database.reading() as connection:
+            return [Worker(*row) for row in connection.execute(query.order_by(workers.c.name))]
+
+    def bury(self) -> int:
+        """Give up what those hold whose lease is over."""
+        is_over = workers.c.lease_until <= self._database.now()
+        query = select(workers.c.token, workers.c.name).where(is_over)
+        with self._database.reading() as connection:  # nobody asks in vain for the right to write
+            if connection.execute(query).first() is None:
+                return 0
+
+        def buried() -> int:
+            with self._database.writing() as connection:
+                found = connection.execute(query.with_for_update(skip_locked=True)).all()
+                for token, name in found:
+                    self._bury(connection, token, name)
+                return len(found)
+
+        return patiently(buried)
+
+    def _bury(self, connection: Connection, token: str, name: str) -> None:
+        now = self._database.now()
+        held = (shards.c.owner == token) & (shards.c.state == "running")
+        rows = connection.execute(select(shards).where(held).with_for_update()).all()
+        others = len(rows) - 1 + held_jobs(connection, token)
+        beside = f" with {others} more at work" if others else ""
+        cause = f"its worker {name} died{beside}: nothing was heard of it any more"
+        for row in rows:
+            values: dict[str, Any] = given_up(row, cause, now, died=True, alone=not others)
+            this = (shards.c.job_id == row.job_id) & (shards.c.number == row.number)
+            connection.execute(update(shards).where(this).values(values))
+        connection.execute(delete(workers).where(workers.c.token == token))
+
+
+def held_jobs(connection: Connection, token: str) -> int:
+    """Tell how many jobs of no shards an owner has."""
+    query = select(func.count()).select_from(jobs)
+    query = query.where(jobs.c.state == "running", jobs.c.lease_owner == token)
+    return int(connection.execute(query).scalar_one())

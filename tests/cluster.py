@@ -1,0 +1,120 @@
+"""A cluster on one machine: RabbitMQ, PostgreSQL, and workers as processes of their own.
+
+Owns starting, killing and ending workers, and the environment by which commands and services find
+each other: that of `deploy/compose.yaml`, with other places.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from pixmill.store import open_catalog
+from tests import command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from pixmill.store import Catalog
+
+START_TIMEOUT_S = 60.0
+
+
+@dataclass
+class Process:
+    """A worker: what it is called, and what it said."""
+
+    name: str
+    process: command.Process
+    said: list[str] = field(default_factory=list)
+    readers: list[threading.Thread] = field(default_factory=list)
+
+    def end(self) -> int:
+        """Let it end in order; gives its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+class Cluster:
+    """What runs; a context manager, at whose end no process is left."""
+
+    def __init__(self, broker: str, catalog: str, folder: Path, **more: str) -> None:
+        self.folder = folder
+        self.catalog_url = catalog
+        self.env: dict[str, str] = {
+            "PIXMILL_BROKER": broker,
+            "PIXMILL_CATALOG": catalog,
+            "PIXMILL_BLOBS": str(folder / "nas"),
+            "PIXMILL_DATA": str(folder / "data"),
+            "PIXMILL_ALLOW_NETWORKS": "127.0.0.0/8",
+            "PIXMILL_WORKERS": "1",
+            "PIXMILL_SHARD_LINES": "20",
+            "PIXMILL_JOB_LEASE": "3",
+            **more,
+        }
+        self.alone = {name: value for name, value in self.env.items() if name != "PIXMILL_BROKER"}
+        self.workers: dict[str, Process] = {}
+
+    def __enter__(self) -> Self:
+        with self.catalog():
+            pass
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for worker in list(self.workers.values()):
+            self.kill(worker.name)
+            if error is not None:
+                print(f"-- {worker.name}", *worker.said[-60:], sep="\n")  # noqa: T201
+
+    def start(self, *names: str, env: Mapping[str, str] | None = None) -> None:
+        """Start workers of these names, and wait until they work."""
+        for name in names:
+            process = command.start(
+                "worker", "--name", name, cwd=self.folder, env={**self.env, **(env or {})}
+            )
+            worker = self.workers[name] = Process(name, process)
+            for stream in (process.stdout, process.stderr):
+                thread = threading.Thread(target=_read, args=(stream, worker.said), daemon=True)
+                thread.start()
+                worker.readers.append(thread)
+        with self.catalog() as catalog:
+            wait_until(lambda: set(names) <= {each.name for each in catalog.workers.alive()})
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a worker, and all that it started."""
+        worker = self.workers.pop(name)
+        command.kill(worker.process)
+        for reader in worker.readers:
+            reader.join(5)
+        for stream in (worker.process.stdout, worker.process.stderr):
+            stream.close()
+
+    @contextlib.contextmanager
+    def catalog(self) -> Iterator[Catalog]:
+        """The catalog, as the processes see it."""
+        with open_catalog(self.catalog_url, self.folder / "data") as opened:
+            yield opened
+
+
+def _read(stream: object, lines: list[str]) -> None:
+    for line in stream:
+        lines.append(line.rstrip("\n"))  # noqa: PERF401  they are looked at meanwhile
+
+
+def wait_until(is_so: object, timeout_s: float = START_TIMEOUT_S) -> None:
+    """Return as soon as it is so."""
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline, "it has not come to be"
+        time.sleep(0.02)
