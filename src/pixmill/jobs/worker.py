@@ -36,7 +36,7 @@ from pixmill.jobs.relay import Relay
 from pixmill.jobs.shard_work import ShardWork, Site
 from pixmill.jobs.worker_metrics import Probes, WorkerMetrics
 from pixmill.pool import Pool
-from pixmill.store import open_archive, open_catalog, open_results
+from pixmill.store import open_archive, open_catalog, open_results, where
 from pixmill.store.opening import utc_now
 from pixmill.store.shards import ShardId, Worker
 
@@ -103,12 +103,11 @@ class _Process:
         self._concurrency = sum(slots.values())
         self._pool = _pool_of(settings, stack)
         self._relay = Relay(catalog, Broker(self._app), lease_s=settings.job_lease, told=told)
-        blobs = open_results(settings.blobs, settings.data)
+        blobs = open_results(where(settings).blobs, settings.data)
 
         @cache
         def archive() -> Archive:
-            where = (settings.archive, settings.catalog, settings.blobs, settings.data)
-            return stack.enter_context(open_archive(*where))
+            return stack.enter_context(open_archive(*where(settings)))
 
         plan = plan_memory(settings.memory, self._pool.workers, WORKER_BYTES)
         shared = Shared(self._pool, plan.of_a_list(settings.shards), _AHEAD * self._pool.workers)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from pixmill.store.local import LocalBlobs
+    from pixmill.store.blobs import OwnBlobs
     from pixmill.store.opening import Claim, Place
 
 
@@ -68,7 +68,7 @@ def open_catalog_at(place: Place, clock: Callable[[], datetime]) -> SqlCatalog:
 
 
 def open_archive_at(
-    place: Place, blobs: LocalBlobs, clock: Callable[[], datetime], claim: Claim
+    place: Place, blobs: OwnBlobs, clock: Callable[[], datetime], claim: Claim
 ) -> SqlArchive:
     """Open the archive in the database of a catalog, which is treated as by `open_catalog_at`."""
     archive = SqlArchive(_opened(place, clock, unasked=place.embedded)[0], blobs)
