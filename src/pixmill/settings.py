@@ -2,7 +2,8 @@
 
 Owns names, defaults, units and ranges of everything that can be set; what a setting does is said
 where it is used. The file is `pixmill.toml` in the current directory, or the one that
-`PIXMILL_CONFIG` names. A variable that is set but empty is as if not set.
+`PIXMILL_CONFIG` names. A variable that is set but empty is as if not set; what `PIXMILL_NAME_FILE`
+names is read for `PIXMILL_NAME`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import tomllib
 from fractions import Fraction
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -26,9 +28,8 @@ from pydantic_settings import (
 )
 
 from pixmill.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from pixmill.processors import usable_cpus
+from pixmill.secret_files import file_variable, read_files
 
 _SIZE = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
@@ -70,36 +71,6 @@ def _header_text(value: str) -> str:
     return value
 
 
-def usable_cpus(
-    membership: Path = Path("/proc/self/cgroup"), hierarchy: Path = Path("/sys/fs/cgroup")
-) -> int:
-    """Return how many processors this process may use: its affinity, cut by its cgroups' quotas.
-
-    `membership` names the process's cgroup and `hierarchy` is where they are mounted (version 2, as
-    containers and systemd have it).
-    """
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([cpus, *(round(quota) for quota in _quotas(membership, hierarchy))]))
-
-
-def _quotas(membership: Path, hierarchy: Path) -> Iterator[float]:
-    """Yield the quotas, in processors, of the process's cgroup and of those around it."""
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except OSError:  # no cgroups on this system
-        return
-    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
-    for folder in (hierarchy / own, *(hierarchy / own).parents):
-        if not folder.is_relative_to(hierarchy):
-            return
-        try:
-            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
-            if quota != "max":
-                yield int(quota) / int(period)
-        except (OSError, ValueError):  # no such limit here
-            continue
-
-
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
@@ -110,7 +81,11 @@ class Settings(BaseSettings):
     """Everything that can be set. Sizes are bytes and may be written `512M`; times are seconds."""
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # it may be a secret
     )
 
     fetchers: int = Field(64, ge=1, le=10_000, description="downloads under way at once")
@@ -245,7 +220,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: flags first, then the environment, then the file."""
         file = TomlConfigSettingsSource(settings_cls, toml_file=_config_file())
-        return init_settings, env_settings, file
+        from_files = read_files({name: _variable(name) for name in settings_cls.model_fields})
+        secrets = InitSettingsSource(settings_cls, from_files)
+        return init_settings, env_settings, secrets, file
+
+
+def _variable(name: str) -> str:
+    return _PREFIX + name.upper()
 
 
 def _config_file() -> Path:
@@ -265,16 +246,17 @@ def load_settings(**flags: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         wrong = {str(part["loc"][0]): _sentence(part, given, file) for part in error.errors()}
-        raise UsageError("; ".join(wrong.values())) from error
+        raise UsageError("; ".join(wrong.values())) from None  # the cause shows secrets
     except (ValueError, OSError) as error:  # no TOML, no UTF-8, or not readable
         raise UsageError(f"the settings in {str(file)!r} can not be read: {error}") from error
 
 
 def source_of(name: str) -> str:
     """Tell where a setting comes from if no flag names it: a variable, the file, or `default`."""
-    variable = _PREFIX + name.upper()
-    if os.environ.get(variable):
-        return variable
+    variable = _variable(name)
+    for named in (variable, file_variable(variable)):
+        if os.environ.get(named):
+            return named
     file = _config_file()
     try:
         with file.open("rb") as opened:
@@ -286,11 +268,13 @@ def source_of(name: str) -> str:
 def _sentence(part: Any, flags: dict[str, Any], file: Path) -> str:
     """Say of one of pydantic's errors what is wrong with which value, and where that stands."""
     name, value = str(part["loc"][0]), part["input"]
-    variable = _PREFIX + name.upper()
+    variable = _variable(name)
     if name in flags:
         where, value = _FLAGS.get(name) or f"--{name.replace('_', '-')}", flags[name]
     elif os.environ.get(variable):
         where, value = variable, os.environ[variable]
+    elif os.environ.get(file_variable(variable)):
+        return f"{file_variable(variable)}: what its file holds is no value of this setting"
     else:
         where = f"{name} in {str(file)!r}"
     if part["type"] == "extra_forbidden":

@@ -125,7 +125,7 @@ def table():
 
 def test_the_table_of_the_design_is_read_whole(table):
     first, last = (
-        ["errors", "record", "settings"],
+        ["errors", "record", "processors", "secret_files", "settings"],
         ["store", "ingest", "jobs", "client", "web", "cli"],
     )
     middle = [

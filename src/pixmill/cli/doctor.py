@@ -22,7 +22,8 @@ from pixmill.cli.settings_table import settings_table
 from pixmill.cli.standard_output import write_lines
 from pixmill.cli.terminal import printable
 from pixmill.errors import UsageError
-from pixmill.settings import load_settings, usable_cpus
+from pixmill.processors import usable_cpus
+from pixmill.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
