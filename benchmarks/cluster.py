@@ -27,8 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.machine import describe, photos, spread
 from benchmarks.origin import numbered, origin
-from pixmill.store import open_catalog
 from tests.services import RABBITMQ, serve_postgres, serve_rabbit
+
+from pixmill.store import open_catalog
 
 PIXMILL = (sys.executable, "-m", "pixmill")
 

@@ -96,6 +96,18 @@ def chromium(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
+def promtool(request: pytest.FixtureRequest) -> str:
+    """The path of the program that checks rules of Prometheus, and runs their tests."""
+    return _program(request.config, services.PROMTOOL)
+
+
+@pytest.fixture(scope="session")
+def hadolint(request: pytest.FixtureRequest) -> str:
+    """The path of the linter of Dockerfiles."""
+    return _program(request.config, services.HADOLINT)
+
+
+@pytest.fixture(scope="session")
 def postgres_server(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a real PostgreSQL, one for all tests of this process."""
     _program(request.config, services.POSTGRES)

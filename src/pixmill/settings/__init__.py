@@ -2,7 +2,8 @@
 
 Owns names, defaults, units and ranges of everything that can be set; what a setting does is said
 where it is used. The file is `pixmill.toml` in the current directory, or the one that
-`PIXMILL_CONFIG` names. A variable that is set but empty is as if not set.
+`PIXMILL_CONFIG` names. A variable that is set but empty is as if not set; what `PIXMILL_NAME_FILE`
+names is read for `PIXMILL_NAME`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -23,6 +25,7 @@ from pydantic_settings import (
 
 from pixmill.errors import UsageError
 from pixmill.settings.cpus import usable_cpus
+from pixmill.settings.files import file_variable, read_files
 from pixmill.settings.values import HeaderText, Networks, Place, Size, Words, parse_size
 
 __all__ = ["Settings", "load_settings", "parse_size", "source_of", "usable_cpus"]
@@ -37,7 +40,11 @@ class Settings(BaseSettings):
     """Everything that can be set. Sizes are bytes and may be written `512M`; times are seconds."""
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # it may be a secret
     )
 
     fetchers: int = Field(64, ge=1, le=10_000, description="downloads under way at once")
@@ -209,7 +216,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: flags first, then the environment, then the file."""
         file = TomlConfigSettingsSource(settings_cls, toml_file=_config_file())
-        return init_settings, env_settings, file
+        from_files = read_files({name: _variable(name) for name in settings_cls.model_fields})
+        secrets = InitSettingsSource(settings_cls, from_files)
+        return init_settings, env_settings, secrets, file
+
+
+def _variable(name: str) -> str:
+    return _PREFIX + name.upper()
 
 
 def _config_file() -> Path:
@@ -229,16 +242,17 @@ def load_settings(**flags: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         wrong = {str(part["loc"][0]): _sentence(part, given, file) for part in error.errors()}
-        raise UsageError("; ".join(wrong.values())) from error
+        raise UsageError("; ".join(wrong.values())) from None  # the cause shows secrets
     except (ValueError, OSError) as error:  # no TOML, no UTF-8, or not readable
         raise UsageError(f"the settings in {str(file)!r} can not be read: {error}") from error
 
 
 def source_of(name: str) -> str:
     """Tell where a setting comes from if no flag names it: a variable, the file, or `default`."""
-    variable = _PREFIX + name.upper()
-    if os.environ.get(variable):
-        return variable
+    variable = _variable(name)
+    for named in (variable, file_variable(variable)):
+        if os.environ.get(named):
+            return named
     file = _config_file()
     try:
         with file.open("rb") as opened:
@@ -250,11 +264,13 @@ def source_of(name: str) -> str:
 def _sentence(part: Any, flags: dict[str, Any], file: Path) -> str:
     """Say of one of pydantic's errors what is wrong with which value, and where that stands."""
     name, value = str(part["loc"][0]), part["input"]
-    variable = _PREFIX + name.upper()
+    variable = _variable(name)
     if name in flags:
         where, value = _FLAGS.get(name) or f"--{name.replace('_', '-')}", flags[name]
     elif os.environ.get(variable):
         where, value = variable, os.environ[variable]
+    elif os.environ.get(file_variable(variable)):
+        return f"{file_variable(variable)}: what its file holds is no value of this setting"
     else:
         where = f"{name} in {str(file)!r}"
     if part["type"] == "extra_forbidden":
