@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from pixmill.store.archive import clean_text
 from pixmill.store.shards import (
     MAX_DEATHS,
     MOST_TOLD,
@@ -51,7 +52,8 @@ def given_up(
 
     Where it `died` it is next run alone, and counted only if it was `alone`.
     """
-    told = [*json.loads(row.failed_attempts), [row.worker, now.isoformat(), cause[:_CAUSE_CHARS]]]
+    why = clean_text(cause, _CAUSE_CHARS)
+    told = [*json.loads(row.failed_attempts), [row.worker, now.isoformat(), why]]
     deaths = row.deaths + (died and alone)
     return {
         "state": "dead" if deaths >= MAX_DEATHS else "waiting",
