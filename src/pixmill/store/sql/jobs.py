@@ -29,7 +29,8 @@ from pixmill.store.jobs import (
 )
 from pixmill.store.sql.contention import patiently
 from pixmill.store.sql.job_rows import CHANGED, job_of
-from pixmill.store.sql.schema import jobs, keys, shards
+from pixmill.store.sql.schema import jobs, keys
+from pixmill.store.sql.shard_rows import give_up_all
 from pixmill.store.sql.webhooks import UNTOLD, WAITING, due_at
 
 if TYPE_CHECKING:
@@ -330,9 +331,10 @@ def _bury(connection: Connection, owner: str, now: datetime) -> int:
     """Take the jobs from an owner that is gone; count its death where it ran one alone: 1, or 0."""
     is_its = (jobs.c.state == "running") & (jobs.c.lease_owner == owner)
     query = select(func.count()).select_from(jobs).where(is_its)
-    shard = select(func.count()).select_from(shards).where(shards.c.owner == owner)
-    numbers = connection.execute(query).scalar_one() + connection.execute(shard).scalar_one()
-    alone = int(numbers == 1)
+    number = connection.execute(query).scalar_one()
+    # Now, so that none of them is taken for one that ran alone, once its worker is buried.
+    beside = give_up_all(connection, owner, now, number)
+    alone = int(number + beside == 1)
     values = {"lease_owner": None, "deaths": jobs.c.deaths + alone}
     connection.execute(update(jobs).where(is_its, jobs.c.lease_until <= now).values(values))
     return alone
