@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
-from pixmill.errors import InternalError, UsageError
+from pixmill.errors import InternalError, OutputError, UsageError
 from pixmill.store.jobs import (
     FINISHED,
     MAX_DEATHS,
@@ -60,7 +61,13 @@ class SqlJobs:
         if len(spec) > MAX_SPEC_BYTES:
             raise UsageError(f"what a job is to do takes more than {MAX_SPEC_BYTES} bytes")
         request = hashlib.sha256(json.dumps([new.kind, spec, new.webhook]).encode()).digest()
-        return patiently(lambda: self._add(new, spec, request))
+        try:
+            return patiently(lambda: self._add(new, spec, request))
+        except OutputError as error:
+            # Those who add for no key do not wait for each other, so another was first just now.
+            if new.id is None or not isinstance(error.__cause__, IntegrityError):
+                raise
+            return patiently(lambda: self._add(new, spec, request))
 
     def _add(self, new: NewJob, spec: str, request: bytes) -> tuple[Job, bool]:
         with self._database.writing() as connection:
@@ -254,7 +261,7 @@ class SqlJobs:
                 values = {"state": "expired", **UNTOLD, **CHANGED}
             elif target_of(event) == "queued":
                 values |= {"attempts": 0, "deaths": 0, "started_at": None, "finished_at": None}
-                values |= WAITING
+                values |= WAITING | {"published_at": None}
             with self._database.writing() as connection:
                 this = _this(id_, key_id) & jobs.c.state.in_(sources_of(event))
                 if event == "retry":
