@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pixmill.store.shards import Shard, ShardId
 
 _LOOK_EVERY_S = 1.0
-_LONGEST_DELAY_S = 60.0
+_MOST_DOUBLINGS = 6  # of the delay: 64 s
 _PAUSE_S = 2.0
 _ENDS = "its worker was stopped"
 
@@ -130,7 +130,8 @@ class ShardWork:
             self._hand_back(shard, str(why))
         except RunError as error:
             self._told(f"{what} was handed back", error)
-            self._hand_back(shard, str(error), delay_s=min(_LONGEST_DELAY_S, 2.0**shard.attempts))
+            delay_s = 2.0 ** min(shard.attempts, _MOST_DOUBLINGS)
+            self._hand_back(shard, str(error), delay_s=delay_s)
         except Exception as error:  # noqa: BLE001  whatever it is, it may end no worker
             outcome = "defect"
             self._told(f"{what} met a defect", error)
@@ -168,6 +169,8 @@ class ShardWork:
     def _made(self, shard: Shard, order: ShardOrder, table: Path) -> Counts:
         """Make the part of a shard, as files."""
         items = read_items(self._site.blobs, shard.id)
+        if (len(items), items[0].line, items[-1].line) != shard.lines[:3]:
+            raise OutputError(f"the items of shard {shard.id.number} are not those of its lines")
         progress = Progress()
         with closing(open_table(table, order.table_options(), None)) as sink:
             with self._rows(shard.id.job_id, items, order) as rows:

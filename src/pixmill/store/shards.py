@@ -124,7 +124,8 @@ class Shards(Protocol):
     def publish(self, most: int, send: Callable[[Sequence[ShardId]], None]) -> int:
         """Send what waits and was not sent yet, of all jobs in turn; tell how many there were.
 
-        No more than `most` wait, sent and not begun. They count as sent once `send` has returned.
+        No more than `most` wait, sent and not begun, but for what others send at the same moment.
+        They count as sent once `send` has returned.
         """
 
     def recall(self, before: datetime) -> int:

@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
-from pixmill.errors import InternalError, UsageError
+from pixmill.errors import InternalError, OutputError, UsageError
 from pixmill.store.jobs import (
     FINISHED,
     MAX_DEATHS,
@@ -29,7 +30,8 @@ from pixmill.store.jobs import (
 )
 from pixmill.store.sql.contention import patiently
 from pixmill.store.sql.job_rows import CHANGED, job_of
-from pixmill.store.sql.schema import jobs, keys, shards
+from pixmill.store.sql.schema import jobs, keys
+from pixmill.store.sql.shard_rows import give_up_all
 from pixmill.store.sql.webhooks import UNTOLD, WAITING, due_at
 
 if TYPE_CHECKING:
@@ -59,7 +61,13 @@ class SqlJobs:
         if len(spec) > MAX_SPEC_BYTES:
             raise UsageError(f"what a job is to do takes more than {MAX_SPEC_BYTES} bytes")
         request = hashlib.sha256(json.dumps([new.kind, spec, new.webhook]).encode()).digest()
-        return patiently(lambda: self._add(new, spec, request))
+        try:
+            return patiently(lambda: self._add(new, spec, request))
+        except OutputError as error:
+            # Those who add for no key do not wait for each other, so another was first just now.
+            if new.id is None or not isinstance(error.__cause__, IntegrityError):
+                raise
+            return patiently(lambda: self._add(new, spec, request))
 
     def _add(self, new: NewJob, spec: str, request: bytes) -> tuple[Job, bool]:
         with self._database.writing() as connection:
@@ -260,7 +268,7 @@ class SqlJobs:
                 values = {"state": "expired", **UNTOLD, **CHANGED}
             elif target_of(event) == "queued":
                 values |= {"attempts": 0, "deaths": 0, "started_at": None, "finished_at": None}
-                values |= WAITING
+                values |= WAITING | {"published_at": None}
             with self._database.writing() as connection:
                 this = _this(id_, key_id) & jobs.c.state.in_(sources_of(event))
                 if event == "retry":
@@ -337,9 +345,10 @@ def _bury(connection: Connection, owner: str, now: datetime) -> int:
     """Take the jobs from an owner that is gone; count its death where it ran one alone: 1, or 0."""
     is_its = (jobs.c.state == "running") & (jobs.c.lease_owner == owner)
     query = select(func.count()).select_from(jobs).where(is_its)
-    shard = select(func.count()).select_from(shards).where(shards.c.owner == owner)
-    numbers = connection.execute(query).scalar_one() + connection.execute(shard).scalar_one()
-    alone = int(numbers == 1)
+    number = connection.execute(query).scalar_one()
+    # Now, so that none of them is taken for one that ran alone, once its worker is buried.
+    beside = give_up_all(connection, owner, now, number)
+    alone = int(number + beside == 1)
     values = {"lease_owner": None, "deaths": jobs.c.deaths + alone}
     connection.execute(update(jobs).where(is_its, jobs.c.lease_until <= now).values(values))
     return alone
