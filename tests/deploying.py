@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from prometheus_client import Counter, Histogram
 
+from pixmill.jobs.relay import Look
+from pixmill.jobs.worker_metrics import WorkerMetrics
 from pixmill.settings import Settings
 from pixmill.web.metrics import Metrics
 
@@ -21,17 +23,6 @@ PROJECT = Path(__file__).parents[1]
 DEPLOY = PROJECT / "deploy"
 FOLDERS = ("bus", "db/data", "nas")
 
-# Settings and metrics of the cluster, whose code comes by another way. Less the prefix.
-COMING_SETTINGS = {
-    "broker", "metrics_port", "s3_endpoint", "s3_region", "s3_access_key", "s3_secret_key",
-}  # fmt: skip
-COMING_METRICS = {
-    "pixmill_queue_messages",
-    "pixmill_oldest_queued_job_seconds",
-    "pixmill_dead_shards",
-    "pixmill_workers",
-    "pixmill_shards_total",
-}
 _VARIABLE = re.compile(r"\$(\$)|\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 
@@ -71,14 +62,17 @@ def manifests() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def settings() -> set[str]:
     """The names of all variables that are settings, those of files too."""
-    names = {f"PIXMILL_{name.upper()}" for name in COMING_SETTINGS | set(Settings.model_fields)}
+    names = {f"PIXMILL_{name.upper()}" for name in Settings.model_fields}
     return names | {f"{name}_FILE" for name in names} | {"PIXMILL_CONFIG"}
 
 
 def metrics() -> set[str]:
     """The names of all series that services and workers export."""
-    found = set(COMING_METRICS)
-    for collector in Metrics().registry._collector_to_names:
+    found = set()
+    service, worker = Metrics(), WorkerMetrics()
+    service.cluster_stands(Look({}, 0, 0, 0.0))
+    registries = (service.registry, worker.registry)
+    for collector in (each for own in registries for each in own._collector_to_names):
         name = collector._name
         endings = {Counter: ["_total"], Histogram: ["_bucket", "_sum", "_count"]}
         found |= {name + ending for ending in endings.get(type(collector), [""])}

@@ -15,7 +15,7 @@ from pixmill.store.shards import (
     ShardId,
     Standing,
 )
-from tests.contract.catalogs import Clock, race
+from tests.contract.catalogs import Clock, plan, race
 
 PLANNER = "planner"
 LEASE_S = 3600.0
@@ -58,7 +58,7 @@ def planned_job(catalog, number, *, complete=True):
     """The id of a job of so many shards."""
     id_ = running_job(catalog)
     new = [lines(each) for each in range(number)]
-    assert catalog.shards.plan(id_, PLANNER, new, complete=complete)
+    assert plan(catalog.shards, id_, PLANNER, new, complete=complete)
     return id_
 
 
@@ -109,25 +109,37 @@ def test_a_job_without_a_plan_has_none(catalog, shards):
 def test_shards_are_numbered_on_from_those_that_there_are(catalog, shards):
     job_id = running_job(catalog)
     for some in ([0, 1], [], [2], [3, 4, 5]):
-        assert shards.plan(job_id, PLANNER, [lines(n) for n in some], complete=False)
+        assert plan(shards, job_id, PLANNER, [lines(n) for n in some], complete=False)
     assert shards.planned(job_id) == Plan(6, lines(5), False)
     found = shards.following(job_id, 0, 100)
     assert numbers(each.id for each in found) == list(range(6))
     assert [each.lines for each in found] == [lines(n) for n in range(6)]
     assert catalog.jobs.find(job_id).shards is None
-    assert shards.plan(job_id, PLANNER, [lines(6)], complete=True)
+    assert plan(shards, job_id, PLANNER, [lines(6)], complete=True)
     assert shards.planned(job_id) == Plan(7, lines(6), True)
     assert catalog.jobs.find(job_id).shards == 7
 
 
 def test_a_plan_may_be_complete_with_what_was_planned_before_or_with_nothing(catalog, shards):
     job_id, empty = running_job(catalog), running_job(catalog)
-    shards.plan(job_id, PLANNER, [lines(0)], complete=False)
-    assert shards.plan(job_id, PLANNER, [], complete=True)
+    plan(shards, job_id, PLANNER, [lines(0)], complete=False)
+    assert plan(shards, job_id, PLANNER, [], complete=True)
     assert shards.planned(job_id) == Plan(1, lines(0), True)
-    assert shards.plan(empty, PLANNER, [], complete=True)
+    assert plan(shards, empty, PLANNER, [], complete=True)
     assert shards.planned(empty) == Plan(0, None, True)
     assert catalog.jobs.find(empty).shards == 0
+
+
+def test_what_was_planned_may_be_planned_again(catalog, shards):
+    """As where it is not known whether a call that failed was carried out."""
+    job_id = running_job(catalog)
+    for first, some in ((0, [0, 1]), (0, [0, 1]), (2, [2]), (2, [2])):
+        assert shards.plan(job_id, PLANNER, first, [lines(n) for n in some], complete=False)
+    assert shards.plan(job_id, PLANNER, 2, [lines(2)], complete=True)
+    assert shards.planned(job_id) == Plan(3, lines(2), True)
+    for first, some in ((0, [0]), (1, [1]), (4, [4])):  # others follow, or some are missing
+        assert not shards.plan(job_id, PLANNER, first, [lines(n) for n in some], complete=False)
+    assert shards.planned(job_id) == Plan(3, lines(2), True)
 
 
 def test_a_new_shard_waits_and_nothing_is_known_of_it(shards, job_id):
@@ -142,15 +154,15 @@ def test_a_new_shard_waits_and_nothing_is_known_of_it(shards, job_id):
 
 def test_who_does_not_have_the_job_adds_nothing(catalog, shards, clock):
     job_id = running_job(catalog)
-    assert not shards.plan(job_id, "another", [lines(0)], complete=True)
-    assert not shards.plan(NOBODY, PLANNER, [lines(0)], complete=True)
+    assert not plan(shards, job_id, "another", [lines(0)], complete=True)
+    assert not plan(shards, NOBODY, PLANNER, [lines(0)], complete=True)
     clock.forward(LEASE_S + 1)
-    assert shards.plan(job_id, PLANNER, [lines(0)], complete=False)  # late, but it is still his
+    assert plan(shards, job_id, PLANNER, [lines(0)], complete=False)  # late, but it is still his
     clock.forward(LEASE_S + 1)
     assert catalog.jobs.claim_this(job_id, "next", LEASE_S)
-    assert not shards.plan(job_id, PLANNER, [lines(1)], complete=True)
+    assert not plan(shards, job_id, PLANNER, [lines(1)], complete=True)
     assert shards.planned(job_id) == Plan(1, lines(0), False)
-    assert shards.plan(job_id, "next", [lines(1)], complete=True)
+    assert plan(shards, job_id, "next", [lines(1)], complete=True)
     assert shards.planned(job_id) == Plan(2, lines(1), True)
 
 
@@ -158,7 +170,7 @@ def test_who_does_not_have_the_job_adds_nothing(catalog, shards, clock):
 def test_nothing_is_added_to_a_job_that_is_not_at_work(catalog, shards, event):
     job_id = running_job(catalog)
     assert end(catalog, job_id, event)
-    assert not shards.plan(job_id, PLANNER, [lines(0)], complete=True)
+    assert not plan(shards, job_id, PLANNER, [lines(0)], complete=True)
     assert shards.planned(job_id) == Plan(0, None, False)
 
 
@@ -500,7 +512,7 @@ def test_a_job_is_planned_anew_once_its_shards_are_dropped(catalog, shards, job_
     assert shards.planned(job_id) == Plan(0, None, False)
     assert catalog.jobs.find(job_id).state == "running"
     assert catalog.jobs.find(job_id).shards is None
-    assert shards.plan(job_id, PLANNER, [lines(0)], complete=True)
+    assert plan(shards, job_id, PLANNER, [lines(0)], complete=True)
     assert shards.find(ShardId(job_id, 0)).state == "waiting"
     assert shards.planned(other) == Plan(2, lines(1), True)
     shards.drop(NOBODY)

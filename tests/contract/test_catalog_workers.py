@@ -10,7 +10,7 @@ from pixmill.store import open_catalog
 from pixmill.store.jobs import MAX_DEATHS as MAX_DEATHS_OF_JOBS
 from pixmill.store.jobs import NewJob, Progress
 from pixmill.store.shards import MAX_DEATHS, Counts, NewShard, ShardId, Worker
-from tests.contract.catalogs import START, Clock, race
+from tests.contract.catalogs import START, Clock, plan, race
 
 LEASE_S = 30.0
 SHARDS = 6
@@ -42,7 +42,7 @@ def job_id(catalog):
     job, _ = catalog.jobs.add(NewJob(key_id=None, kind="command", spec={}))
     assert catalog.jobs.claim_this(job.id, "planner", 1e6)
     new = [NewShard(1, number + 1, number + 1, (0, number)) for number in range(SHARDS)]
-    assert catalog.shards.plan(job.id, "planner", new, complete=True)
+    assert plan(catalog.shards, job.id, "planner", new, complete=True)
     return job.id
 
 
@@ -156,7 +156,7 @@ def test_who_died_of_one_of_many_counts_against_none_but_each_is_to_be_alone(
 def test_shards_of_other_jobs_are_beside_it_too(catalog, workers, clock, job_id):
     other, _ = catalog.jobs.add(NewJob(key_id=None, kind="command", spec={}))
     catalog.jobs.claim_this(other.id, "planner", 1e6)
-    catalog.shards.plan(other.id, "planner", [NewShard(1, 1, 1, (0, 0))], complete=True)
+    plan(catalog.shards, other.id, "planner", [NewShard(1, 1, 1, (0, 0))], complete=True)
     workers.renew(worker(), LEASE_S)
     claim(catalog, job_id)
     claim(catalog, other.id)

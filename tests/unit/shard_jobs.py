@@ -106,7 +106,9 @@ class Cluster:
         self.poisoned: set[int] = set()
 
     def carrier(self, holder=None) -> Sharded:
-        return Sharded(self.catalog, self.blobs, self.id, holder or Holder(), most=MOST)
+        return Sharded(
+            self.catalog, self.blobs, self.id, holder or Holder(), most=MOST, told=lambda *_: None
+        )
 
     def run(self, job: Job, watcher=None, holder=None):
         watcher = watcher or Watcher(lambda _: self.work())

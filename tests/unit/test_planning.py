@@ -16,6 +16,7 @@ from pixmill.store import open_catalog
 from pixmill.store.jobs import NewJob
 from pixmill.store.memory import MemoryBlobs
 from pixmill.store.shards import NewShard, Plan
+from tests.contract.catalogs import plan
 
 OWNER = "planner"
 SIZES = (2, 2, 3, 3, 3)  # and 4 from there on
@@ -146,7 +147,7 @@ def test_it_goes_on_behind_every_shard(tmp_path, catalog, blobs, job_id, shards)
     assert sum(map(len, expected)) == 24
     # As it stands after a kill there: what was cut and not told of is written over.
     catalog.shards.drop(job_id)
-    assert catalog.shards.plan(job_id, OWNER, whole[:shards], complete=False)
+    assert plan(catalog.shards, job_id, OWNER, whole[:shards], complete=False)
     for number in range(shards, 8):
         blobs.put(f"shards/{job_id}/{number:07}.jsonl.gz", b"half")
     cut(catalog, blobs, job_id, source)
@@ -157,7 +158,7 @@ def test_it_goes_on_behind_every_shard(tmp_path, catalog, blobs, job_id, shards)
 
 def test_what_is_cut_already_is_not_even_read(tmp_path, catalog, blobs, job_id):
     shard = NewShard(1, 1, 1, (0, 0))
-    catalog.shards.plan(job_id, OWNER, [shard], complete=True)
+    plan(catalog.shards, job_id, OWNER, [shard], complete=True)
     source = Half(source_of(urls(tmp_path, 1)), 0, lambda: pytest.fail("it was read"))
     cut(catalog, blobs, job_id, source)
     assert catalog.shards.planned(job_id) == Plan(1, shard, True)
@@ -211,7 +212,7 @@ def test_a_job_cut_with_other_sizes_goes_on_where_it_was(tmp_path, catalog, blob
     cut(catalog, blobs, job_id, source)
     whole = [shard.lines for shard in catalog.shards.following(job_id, 0, 100)]
     catalog.shards.drop(job_id)
-    catalog.shards.plan(job_id, OWNER, whole[:6], complete=False)
+    plan(catalog.shards, job_id, OWNER, whole[:6], complete=False)
     cut(catalog, blobs, job_id, source, most=1)
     found = items_of(catalog, blobs, job_id)
     assert list(chain(*found)) == list(chain(*groups(30)))

@@ -13,7 +13,7 @@ from pixmill.jobs.relay import Relay
 from pixmill.store import open_catalog
 from pixmill.store.jobs import NewJob
 from pixmill.store.shards import NewShard, ShardId, Worker
-from tests.contract.catalogs import START, Clock
+from tests.contract.catalogs import START, Clock, plan
 
 LEASE_S = 30.0
 SHARDS = 60
@@ -108,7 +108,7 @@ def job_id(catalog):
     job, _ = catalog.jobs.add(NewJob(key_id=None, kind="command", spec={}))
     catalog.jobs.claim_this(job.id, "planner", 1e6)
     new = [NewShard(1, number + 1, number + 1, (0, number)) for number in range(SHARDS)]
-    catalog.shards.plan(job.id, "planner", new, complete=True)
+    plan(catalog.shards, job.id, "planner", new, complete=True)
     return job.id
 
 

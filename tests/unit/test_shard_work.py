@@ -15,12 +15,14 @@ from pixmill.errors import OutputError
 from pixmill.jobs.shard_files import put_document, put_items, read_part
 from pixmill.jobs.shard_orders import ShardOrder
 from pixmill.jobs.shard_work import ShardWork, Site, _Turns
+from pixmill.jobs.worker_metrics import WorkerMetrics
 from pixmill.record import Item
 from pixmill.settings import Settings
 from pixmill.store import open_catalog
 from pixmill.store.jobs import NewJob
 from pixmill.store.memory import MemoryArchive, MemoryBlobs
 from pixmill.store.shards import MAX_DEATHS, Counts, NewShard, ShardId
+from tests.contract.catalogs import plan
 from tests.unit.shard_jobs import csv_list, job_of
 
 OWNER, NAME = "me", "worker me"
@@ -102,7 +104,7 @@ def job_id(tmp_path, catalog, blobs):
     for number in range(SHARDS):
         put_items(blobs, ShardId(job.id, number), items(number))
     new = [NewShard(ITEMS, n * ITEMS + 1, (n + 1) * ITEMS, (0, n)) for n in range(SHARDS)]
-    catalog.shards.plan(job.id, "planner", new, complete=True)
+    plan(catalog.shards, job.id, "planner", new, complete=True)
     order = ShardOrder.of(job_of(csv_list(tmp_path, 1), tmp_path / "o.jsonl"), "")
     put_document(blobs, job.id, "order", order.written())
     return job.id
@@ -127,9 +129,14 @@ def shaky(shards):
 def work(blobs, shaky, told):
     site = Site(
         Settings(), SimpleNamespace(shards=shaky), blobs, MemoryArchive, Shared(None, PLAN, 1),
-        OWNER, NAME,
+        None, OWNER, NAME,
     )  # fmt: skip
-    return ShardWork(site, lambda what, error: told.append((what, str(error))))
+    return ShardWork(site, lambda what, error: told.append((what, str(error))), WorkerMetrics())
+
+
+def number_done(work):
+    labels = {"outcome": "done"}
+    return work._metrics.registry.get_sample_value("pixmill_shards_total", labels)
 
 
 def parts(blobs):
@@ -157,7 +164,7 @@ def test_a_shard_is_done_and_its_part_counts(work, shards, blobs, job_id):
     assert rows.startswith('{"line":3,"url":"x","status":"failed"')
     errors = "".join(read_part(blobs, shard, "errors"))
     assert errors.splitlines()[1] == "3,x,invalid_url,,0,broken"
-    assert work.done == 1
+    assert number_done(work) == 1
     work.look()
 
 
@@ -174,7 +181,7 @@ def test_a_message_that_comes_twice_or_late_is_nothing(work, catalog, shards, bl
     catalog.jobs.move(job_id, "cancel")
     work.do(ShardId(job_id, 2))
     assert shards.find(ShardId(job_id, 2)).state == "waiting"
-    assert (work.done, len(parts(blobs))) == (1, 2)
+    assert (number_done(work), len(parts(blobs))) == (1, 2)
 
 
 def test_what_can_not_be_done_here_and_now_is_handed_back_for_a_while(
@@ -274,7 +281,7 @@ def test_a_part_that_comes_too_late_is_dropped(work, shards, blobs, job_id):
     id_ = ShardId(job_id, 0)
     blobs.calls["put", ".rows"] = lambda: bury(shards, id_)
     work.do(id_)
-    assert (work.done, parts(blobs), shards.find(id_).state) == (0, [], "waiting")
+    assert (number_done(work), parts(blobs), shards.find(id_).state) == (0, [], "waiting")
 
 
 def test_a_commit_that_was_heard_and_not_answered_counts(work, shards, shaky, blobs, job_id):
