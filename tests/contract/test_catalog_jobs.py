@@ -376,7 +376,7 @@ def test_what_waits_is_sent_once_the_oldest_first(jobs):
 
 
 def test_more_jobs_than_one_sending_takes_are_sent_by_several(jobs, monkeypatch):
-    monkeypatch.setattr("pixmill.store.sql.jobs._SENT_TOGETHER", 2)
+    monkeypatch.setattr("pixmill.store.sql.job_leases._SENT_TOGETHER", 2)
     made = [add(jobs, 1, number).id for number in range(3)]
     assert [sent(jobs) for _ in range(3)] == [made[:2], made[2:], []]
 
