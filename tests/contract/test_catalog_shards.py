@@ -315,7 +315,8 @@ def test_after_a_delay_it_is_sent_again_and_no_earlier(shards, clock, job_id):
     assert sent(shards) == []
     clock.forward(1)
     assert numbers(sent(shards)) == [0]
-    # A delay is of one attempt alone.
+    # A delay is of one attempt alone, also where a message that came twice did not keep to it.
+    assert shards.hand_back(claim(shards, job_id), "later", delay_s=1e6)
     assert shards.hand_back(claim(shards, job_id), "now")
     assert numbers(sent(shards)) == [0]
 

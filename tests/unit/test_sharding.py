@@ -297,6 +297,39 @@ def test_of_many_dead_only_some_are_named(tmp_path, urls, cluster):
         cluster.run(job_of(urls, tmp_path / "o.csv"))
 
 
+class Slow:
+    """A source that stops before an item until it may go on."""
+
+    def __init__(self, source, before):
+        self._source, self._before = source, before
+        self.may_go_on = threading.Event()
+
+    def __getattr__(self, name):
+        return getattr(self._source, name)
+
+    def items(self, after=None):
+        for number, item in enumerate(self._source.items(after)):
+            if number == self._before:
+                assert self.may_go_on.wait(30)
+            yield item
+
+
+def test_while_its_list_is_not_cut_nothing_is_stalled(tmp_path, urls, cluster):
+    cluster.poisoned = {0}
+    source, seen = Slow(job_of(urls, tmp_path / "o.csv").source, 5), []
+
+    def work(_):
+        cluster.work()
+        seen.append(cluster.catalog.shards.standing(cluster.id).states == {"dead": 1, "done": 1})
+        if sum(seen) == 3:
+            source.may_go_on.set()
+
+    with pytest.raises(JobStalled):
+        cluster.run(job_of(urls, tmp_path / "o.csv", source=source), Watcher(work))
+    standing = cluster.catalog.shards.standing(cluster.id)
+    assert standing.states == {"dead": 1, "done": SHARDS - 1}
+
+
 @pytest.mark.parametrize("state", ["waiting", "running"])
 def test_while_one_is_not_done_nothing_is_stalled(tmp_path, urls, cluster, state):
     output, last = tmp_path / "o.csv", ShardId("", SHARDS - 1)

@@ -150,11 +150,15 @@ def dead(json: Json = False) -> None:
 @jobs.command()
 def redrive(id_: Id, json: Json = False) -> None:
     """Have the dead parts of a job done again, once what killed its workers is gone."""
+    from pixmill.store.jobs import FINISHED  # noqa: PLC0415  help needs none of it
+
     with _catalog() as catalog:
-        _find(catalog, id_)
-        if not catalog.shards.redrive(id_):
+        if (job := _find(catalog, id_)).state in FINISHED:
+            raise RunError(f"the job {id_} is {job.state}: nothing of it is done any more")
+        number = catalog.shards.redrive(id_)
+        moved = catalog.jobs.move(id_, "redrive")  # one that is not stalled yet just goes on
+        if not number and moved is None:
             raise RunError(f"no part of the job {id_} is dead; `pixmill jobs dead` lists those")
-        catalog.jobs.move(id_, "redrive")  # one that is not stalled yet just goes on
         _tell(_find(catalog, id_), json=json)
 
 
