@@ -154,7 +154,7 @@ def test_workers_are_told_of_what_waits_a_little_ahead(catalog, broker, relay, c
 def test_workers_are_told_of_all_jobs_of_operations_and_of_no_other_kind(
     catalog, broker, relay, monkeypatch
 ):
-    monkeypatch.setattr("pixmill.store.sql.jobs._SENT_TOGETHER", 2)
+    monkeypatch.setattr("pixmill.store.sql.job_leases._SENT_TOGETHER", 2)
     operations(catalog, "colors")
     ids = [operations(catalog) for _ in range(5)]
     turn(relay)
