@@ -79,7 +79,7 @@ class Breaking:
 
     def break_rabbit(self):
         if self.rng.random() < 0.5:
-            self.rabbit.process.kill()
+            self.rabbit.kill()
         self.rabbit.stop()
         self.rabbit.start()
 
