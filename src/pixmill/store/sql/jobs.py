@@ -108,6 +108,12 @@ class SqlJobs:
         with self._database.reading() as connection:
             return [job_of(row) for row in connection.execute(query)]
 
+    def of_commands(self, limit: int) -> list[Job]:
+        """List the jobs that are of no key, the newest first."""
+        query = select(jobs).where(jobs.c.key_id.is_(None)).order_by(jobs.c.place.desc())
+        with self._database.reading() as connection:
+            return [job_of(row) for row in connection.execute(query.limit(limit))]
+
     def claim(self, owner: str, lease_s: float, kinds: Sequence[str]) -> Job | None:
         """Take a job that waits, or whose lease is over."""
         with self._database.reading() as connection:  # nobody asks in vain for the right to write
