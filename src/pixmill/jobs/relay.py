@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,13 +28,16 @@ _AHEAD = 3  # shards that wait with the broker, for each that can be at work
 _LEAST_AHEAD = 8
 _LONG = timedelta(minutes=15)
 _SOON = timedelta(seconds=30)
-_LOOK_EVERY_S = 5.0
+LOOK_EVERY_S = 5.0
 
 
 class Look(NamedTuple):
-    """How a cluster stands: messages by queue, dead shards, workers, and the longest wait."""
+    """How a cluster stands: messages by queue, dead shards, workers, and the longest wait.
 
-    queues: Mapping[str, int]
+    `queues` is None where the broker can not be asked.
+    """
+
+    queues: Mapping[str, int] | None
     dead_shards: int
     workers: int
     oldest_queued_s: float
@@ -90,10 +94,11 @@ class Relay:
             try:
                 self._tend()
                 self._send()
-                self._look()
             except OutputError as error:
                 self._trusted_from = time.monotonic() + self._lease_s
                 self._told("workers can not be told what waits", error)
+            with suppress(OutputError):  # which is told by then
+                self._look()
             with self._changed:
                 self._changed.wait_for(lambda: self._woken or self._stopped, EVERY_S)
                 self._woken = False
@@ -116,12 +121,19 @@ class Relay:
     def _look(self) -> None:
         if self._seen is None or time.monotonic() < self._look_at:
             return
-        self._look_at = time.monotonic() + _LOOK_EVERY_S
+        self._look_at = time.monotonic() + LOOK_EVERY_S
         oldest = self._catalog.jobs.oldest_queued()
         look = Look(
-            queues=self._broker.depths(),
+            queues=self._depths(),
             dead_shards=self._catalog.shards.numbers().get("dead", 0),
             workers=len(self._catalog.workers.alive()),
             oldest_queued_s=(utc_now() - oldest).total_seconds() if oldest else 0.0,
         )
         self._seen(look)
+
+    def _depths(self) -> Mapping[str, int] | None:
+        try:
+            return self._broker.depths()
+        except OutputError as error:
+            self._told("the broker can not be asked how much waits", error)
+            return None
