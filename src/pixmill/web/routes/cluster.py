@@ -42,7 +42,12 @@ async def cluster(request: Request, parts: Parts) -> Response:
 
 
 def _by_job(dead: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Put the dead shards of a job together, and of each what it met again and again."""
     found: dict[str, list[dict[str, Any]]] = {}
     for shard in dead:
-        found.setdefault(shard["job"], []).append(shard)
+        causes: dict[tuple[str, str], dict[str, Any]] = {}
+        for attempt in shard["attempts"]:
+            same = (attempt["worker"], attempt["cause"])
+            causes[same] = {**attempt, "times": causes.get(same, {"times": 0})["times"] + 1}
+        found.setdefault(shard["job"], []).append({**shard, "causes": list(causes.values())})
     return found
