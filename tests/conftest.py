@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 import hypothesis
 import psutil
 import pytest
+import trustme
 
+from tests import s3_server as s3
 from tests import services, warm
 
 if TYPE_CHECKING:
@@ -94,6 +96,18 @@ def chromium(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
+def promtool(request: pytest.FixtureRequest) -> str:
+    """The path of the program that checks rules of Prometheus, and runs their tests."""
+    return _program(request.config, services.PROMTOOL)
+
+
+@pytest.fixture(scope="session")
+def hadolint(request: pytest.FixtureRequest) -> str:
+    """The path of the linter of Dockerfiles."""
+    return _program(request.config, services.HADOLINT)
+
+
+@pytest.fixture(scope="session")
 def postgres_server(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a real PostgreSQL, one for all tests of this process."""
     _program(request.config, services.POSTGRES)
@@ -130,6 +144,48 @@ def mongod(mongo_server: str) -> Iterator[str]:
     """The URL of an empty database on it."""
     with services.fresh_mongo(mongo_server) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[s3.S3Server]:
+    """A real S3 server, one for all tests of this process."""
+    program = _program(request.config, services.S3)
+    with s3.serve_s3(program, tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_bucket(s3_server: s3.S3Server) -> s3.Bucket:
+    """An empty bucket on it."""
+    return s3.Bucket(s3_server, s3_server.new_bucket())
+
+
+@pytest.fixture
+def tls_s3_bucket(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[s3.Bucket, Path]]:
+    """An empty bucket on a server of an authority that nobody knows, and that authority's file."""
+    program, folder = _program(request.config, services.S3), tmp_path_factory.mktemp("s3")
+    authority, paths = trustme.CA(), [folder / name for name in ("authority", "certificate", "key")]
+    certificate = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(str(paths[0]))
+    certificate.cert_chain_pems[0].write_to_path(str(paths[1]))
+    certificate.private_key_pem.write_to_path(str(paths[2]))
+    tls = ("--cert", str(paths[1]), "--key", str(paths[2]))
+    with s3.serve_s3(program, folder, tls) as server:
+        yield s3.Bucket(server, server.new_bucket()), paths[0]
+
+
+@pytest.fixture
+def own_s3_bucket(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[s3.Bucket]:
+    """An empty bucket on a server of the test's own, which may stop it."""
+    program = _program(request.config, services.S3)
+    with s3.serve_s3(program, tmp_path_factory.mktemp("s3")) as server:
+        yield s3.Bucket(server, server.new_bucket())
 
 
 @pytest.fixture(scope="session")

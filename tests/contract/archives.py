@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pixmill.record import Color
-from pixmill.store import open_archive
+from pixmill.settings import load_settings
+from pixmill.store import open_archive, where
 from pixmill.store.archive import BlobNames, Capture, Image
 from pixmill.store.blobs import GREYS, ORIGINALS, blob_name
 from pixmill.store.memory import MemoryArchive
 from pixmill.store.opening import utc_now
+from pixmill.store.places import S3Keys, S3Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pixmill.store import Archive
+    from tests.s3_server import Bucket
 
 RED = Color((255, 0, 0), "#FF0000", 4, 1.0)
 
@@ -59,17 +63,30 @@ def new_image(archive: Archive, number: int = 1, **facts: object) -> Image:
     return one
 
 
-# The adapters that every claim is held to; `memory` is the fake that ships.
-ARCHIVES = ["memory", "sqlite", "postgres", "mongo"]
+# The adapters that every claim is held to, where files lie after a plus; `memory` is the fake that
+# ships.
+ARCHIVES = ["memory", "sqlite", "postgres", "mongo", "sqlite+s3"]
 
 
-def place_of(kind: str, request: pytest.FixtureRequest) -> tuple[str | None, str | None]:
-    """The URLs of archive and catalog of an empty archive of this kind."""
-    if kind == "postgres":
-        return None, request.getfixturevalue("postgres")
-    if kind == "mongo":
-        return request.getfixturevalue("mongod"), None
-    return None, None
+def s3_place(given: Bucket, **changes: object) -> S3Place:
+    """Where images are to lie in a bucket."""
+    server = given.server
+    keys = S3Keys(server.access_key, server.secret_key)
+    place = S3Place(given.name, given.prefix, server.url, keys=keys)
+    return replace(place, **changes)  # type: ignore[arg-type]
+
+
+def settings_of(kind: str, request: pytest.FixtureRequest, data: Path) -> dict[str, str]:
+    """The settings that lead to an empty archive of this kind: its database, and its files."""
+    database, _, files = kind.partition("+")
+    settings = {"data": str(data)}
+    if database == "postgres":
+        settings["catalog"] = request.getfixturevalue("postgres")
+    if database == "mongo":
+        settings["archive"] = request.getfixturevalue("mongod")
+    if files == "s3":
+        settings |= request.getfixturevalue("s3_bucket").settings
+    return settings
 
 
 def open_one(
@@ -78,4 +95,5 @@ def open_one(
     """Open an empty archive of this kind, its files in `folder`."""
     if kind == "memory":
         return MemoryArchive(clock)
-    return open_archive(*place_of(kind, request), None, folder / "data", clock=clock)
+    settings = load_settings(**settings_of(kind, request, folder / "data"))
+    return open_archive(*where(settings), clock=clock)

@@ -50,3 +50,9 @@ def mode(path):
 def query(path, text):
     with closing(sqlite3.connect(path)) as database, database:
         return database.execute(text).fetchall()
+
+
+def plan(shards, job_id, owner, new, *, complete):
+    """Add shards behind those that there are."""
+    first = shards.planned(job_id).shards
+    return shards.plan(job_id, owner, first, new, complete=complete)

@@ -16,10 +16,11 @@ import pytest
 
 from pixmill.ingest.keeper import ArchiveKeeper, image_of
 from pixmill.record import Analysis, Cluster
-from pixmill.store import open_archive
+from pixmill.settings import load_settings
+from pixmill.store import open_archive, where
 from pixmill.store.archive import Capture
 from tests.archives import counts_of, names_of, stored_images
-from tests.contract.archives import ARCHIVES, RED, open_one, place_of
+from tests.contract.archives import ARCHIVES, RED, open_one, settings_of
 
 PROJECT = Path(__file__).parents[2]
 SHORT = os.environ.get("PIXMILL_SOAK") == "short"
@@ -73,26 +74,31 @@ def test_threads_that_insert_the_same_images_keep_each_once(request, tmp_path, k
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("kind", [kind for kind in ARCHIVES if kind != "memory"])
+@pytest.mark.parametrize("kind", [*(each for each in ARCHIVES if each != "memory"), "postgres+s3"])
 def test_processes_that_insert_the_same_images_keep_each_once(request, tmp_path, kind, size):
     number, images, times = size
-    place = place_of(kind, request)
-    with open_archive(*place, None, tmp_path / "data"):
+    settings = settings_of(kind, request, tmp_path / "data")
+    places = where(load_settings(**settings))
+    with open_archive(*places):
         pass  # its tables are made
-    told = [str(tmp_path / "data"), *(each or "" for each in place), str(images), str(times)]
+    variables = {f"PIXMILL_{name.upper()}": value for name, value in settings.items()}
     running = [
-        subprocess.Popen([sys.executable, "-m", __name__, *told, str(seed)], cwd=PROJECT)
+        subprocess.Popen(
+            [sys.executable, "-m", __name__, str(images), str(times), str(seed)],
+            cwd=PROJECT,
+            env=os.environ | variables,
+        )
         for seed in range(number)
     ]
     assert [process.wait(800) for process in running] == [0] * number
-    with open_archive(*place, None, tmp_path / "data") as archive:
+    with open_archive(*places) as archive:
         check(archive, images, number * images * times)
 
 
 def main():
-    data, archive_url, catalog_url, images, times, seed = sys.argv[1:]
-    with open_archive(archive_url or None, catalog_url or None, None, Path(data)) as archive:
-        insert_all(archive, int(images), int(times), int(seed))
+    images, times, seed = map(int, sys.argv[1:])
+    with open_archive(*where(load_settings())) as archive:
+        insert_all(archive, images, times, seed)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,21 @@ from pixmill.errors import OutputError, UsageError
 from pixmill.store.blobs import GREYS, ORIGINALS, blob_name, check_blob_name
 from pixmill.store.local import LocalBlobs
 from pixmill.store.memory import MemoryBlobs
+from pixmill.store.s3 import S3Blobs
+from tests.contract.archives import s3_place
 
 NOW = datetime(2026, 11, 20, 10, 31, tzinfo=UTC)
 NAME = blob_name(GREYS, "a" * 32, "png", NOW)
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture(params=["memory", "local", "s3"])
 def blobs(request, tmp_path):
-    return LocalBlobs(tmp_path / "blobs") if request.param == "local" else MemoryBlobs()
+    match request.param:
+        case "local":
+            return LocalBlobs(tmp_path / "blobs")
+        case "s3":
+            return S3Blobs(s3_place(request.getfixturevalue("s3_bucket")), tmp_path / "spool")
+    return MemoryBlobs()
 
 
 def content(blobs, name):

@@ -25,6 +25,7 @@ from pixmill.store.jobs import (
 from tests.contract.catalogs import HOSTILE, START, Clock, race
 
 ANY = ("operations",)
+ID = "0123456789abcdef" * 2
 DONE = Outcome(Result("results/2026-11-20/cam/1-2.png", 7, "image/png"))
 BROKEN = Outcome(code="corrupt_image", message="it is broken")
 
@@ -59,6 +60,18 @@ def add(jobs, *arguments, **more):
 
 def claim(jobs, owner="me", lease_s=30.0, kinds=ANY):
     return jobs.claim(owner, lease_s, kinds)
+
+
+def command(id_, **more):
+    """The job of a command, which is of no key."""
+    return NewJob(key_id=None, kind="command", spec={"output": "o.csv"}, id=id_, **more)
+
+
+def sent(jobs, kinds=ANY):
+    """The ids of the jobs that are sent now."""
+    told = []
+    assert jobs.publish(kinds, told.extend) == len(told)
+    return told
 
 
 def reach(jobs, state):
@@ -310,3 +323,163 @@ def test_what_ended_long_ago_expires_and_is_forgotten(jobs, clock):
     assert jobs.forget(moment) == 1
     assert jobs.find(old.id) is None
     assert jobs.find(running.id)
+
+
+def test_this_job_is_claimed_if_it_waits_or_its_lease_is_over(jobs, clock):
+    first, second = (add(jobs, 1, number) for number in range(2))
+    taken = jobs.claim_this(second.id, "me", 30.0)
+    assert (taken.id, taken.state, taken.attempts) == (second.id, "running", 1)
+    assert jobs.claim_this(second.id, "other", 30.0) is None
+    assert jobs.claim_this(second.id, "me", 30.0) is None
+    clock.forward(31)
+    assert jobs.claim_this(second.id, "other", 30.0).attempts == 2
+    assert not jobs.renew(second.id, "me", 30, Progress())
+    assert claim(jobs).id == first.id
+
+
+def test_only_what_waits_is_claimed_by_its_id(jobs):
+    for state in STATES:
+        job = reach(jobs, state)
+        assert (jobs.claim_this(job.id, "me", 30.0) is not None) == (state == "queued")
+    for id_ in [*HOSTILE, ID]:
+        assert jobs.claim_this(id_, "me", 30.0) is None
+
+
+def test_of_many_who_claim_this_job_one_has_it(jobs):
+    job = add(jobs)
+    owners = [f"owner {number}" for number in range(8)]
+    found = race(*[lambda owner=owner: jobs.claim_this(job.id, owner, 30.0) for owner in owners])
+    (taken,) = [each for each in found if each]
+    winner = owners[found.index(taken)]
+    assert (jobs.find(job.id), taken.attempts) == (taken, 1)
+    assert jobs.renew(job.id, winner, 30.0, Progress())
+
+
+def test_a_job_that_its_processes_died_of_is_not_claimed_by_its_id_either(jobs, clock):
+    job = add(jobs)
+    for number in range(MAX_DEATHS):
+        assert jobs.claim_this(job.id, f"process-{number}", 30.0)
+        clock.forward(31)
+    assert jobs.claim_this(job.id, "last", 30.0) is None
+    assert jobs.find(job.id).state == "failed"
+
+
+def test_what_waits_is_sent_once_the_oldest_first(jobs):
+    made = [add(jobs, 1 + number % 2, number).id for number in range(5)]
+    claim(jobs)
+    jobs.move(made[2], "cancel")
+    jobs.add(command(ID))
+    assert sent(jobs) == [made[1], made[3], made[4]]
+    assert sent(jobs) == []
+    assert sent(jobs, ("command", "operations")) == [ID]
+    assert sent(jobs, ()) == []
+
+
+def test_more_jobs_than_one_sending_takes_are_sent_by_several(jobs, monkeypatch):
+    monkeypatch.setattr("pixmill.store.sql.job_leases._SENT_TOGETHER", 2)
+    made = [add(jobs, 1, number).id for number in range(3)]
+    assert [sent(jobs) for _ in range(3)] == [made[:2], made[2:], []]
+
+
+def test_what_could_not_be_sent_is_sent_again(jobs):
+    job = add(jobs)
+
+    def fail(ids):
+        assert list(ids) == [job.id]
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        jobs.publish(ANY, fail)
+    assert sent(jobs) == [job.id]
+
+
+def test_what_is_handed_back_or_left_by_the_dead_is_sent_again(jobs, clock):
+    back, left = (add(jobs, 1, number) for number in range(2))
+    assert sent(jobs) == [back.id, left.id]
+    for job in (back, left):
+        jobs.claim_this(job.id, "me", 30.0)
+    assert sent(jobs) == []
+    jobs.end(back.id, "me", "release", Outcome(), Progress())
+    assert sent(jobs) == [back.id]
+    clock.forward(31)
+    assert sent(jobs) == [left.id]
+    assert sent(jobs) == []
+
+
+@pytest.mark.parametrize("end", ["fail", "die"])
+def test_what_is_to_be_done_again_is_sent_again(jobs, clock, end):
+    job = add(jobs)
+    for number in range(MAX_DEATHS if end == "die" else 1):
+        assert sent(jobs) == [job.id]
+        assert jobs.claim_this(job.id, f"process-{number}", 30.0)
+        clock.forward(31)
+    assert sent(jobs) == [job.id]
+    if end == "fail":
+        jobs.end(job.id, "process-0", "fail", BROKEN, Progress(1, 1, 1))
+    else:
+        assert jobs.claim_this(job.id, "last", 30.0) is None
+    assert sent(jobs) == []
+    assert jobs.move(job.id, "retry").state == "queued"
+    assert sent(jobs) == [job.id]
+
+
+def test_a_message_that_got_lost_is_sent_again(jobs, clock):
+    lost, begun = (add(jobs, 1, number) for number in range(2))
+    sent(jobs)
+    jobs.claim_this(begun.id, "me", 30.0)
+    clock.forward(60)
+    moment = clock()
+    late = add(jobs)
+    jobs.renew(begun.id, "me", 30.0, Progress())
+    assert sent(jobs) == [late.id]
+    assert jobs.recall(moment) == 1
+    assert jobs.recall(moment) == 0
+    assert sent(jobs) == [lost.id]
+
+
+def test_of_many_who_send_at_once_each_job_is_sent_by_one(jobs):
+    made = [add(jobs, 1, number).id for number in range(6)]
+    told = [id_ for some in race(*[lambda: sent(jobs)] * 4) for id_ in some]
+    assert sorted(told + sent(jobs)) == sorted(made)
+
+
+def test_a_job_of_no_key_is_the_same_whenever_it_comes_with_its_id(jobs):
+    job, is_new = jobs.add(command(ID))
+    assert (job.id, job.key_id, is_new) == (ID, None, True)
+    again, is_new = jobs.add(command(ID))
+    assert (again, is_new) == (job, False)
+    jobs.move(ID, "cancel")
+    assert jobs.add(command(ID))[0].state == "canceled"
+    with pytest.raises(OtherRequest):
+        jobs.add(NewJob(key_id=None, kind="command", spec={"output": "other.csv"}, id=ID))
+    assert jobs.find(ID, 1) is None
+    assert [each.id for each in jobs.page(10)] == [ID]
+    assert jobs.page(10, 1) == []
+
+
+def test_of_many_commands_at_once_one_makes_the_job(jobs):
+    found = race(*[lambda: jobs.add(command(ID))] * 8)
+    assert {job.id for job, _ in found} == {ID}
+    assert sum(is_new for _, is_new in found) == 1
+
+
+def test_jobs_of_no_key_are_claimed_in_their_turn(jobs):
+    jobs.add(command(ID))
+    add(jobs)
+    kinds = (*ANY, "command")
+    assert [claim(jobs, kinds=kinds).key_id for _ in range(2)] == [None, 1]
+    assert claim(jobs, kinds=kinds) is None
+
+
+def test_a_job_that_is_dropped_was_never_there(jobs):
+    for state in STATES:
+        job = reach(jobs, state)
+        jobs.drop(job.id)
+        assert jobs.find(job.id) is None
+        assert not jobs.renew(job.id, "me", 30.0, Progress())
+        assert jobs.end(job.id, "me", "succeed", DONE, Progress()) is None
+    for id_ in [*HOSTILE, ID]:
+        jobs.drop(id_)
+    jobs.add(command(ID))
+    jobs.drop(ID)
+    assert jobs.add(command(ID))[1]

@@ -16,7 +16,10 @@ from pixmill.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
-FRONT = [PROJECT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")]
+FRONT = [
+    PROJECT / f"{name}.md"
+    for name in ("README", "ARCHITECTURE", "CHANGELOG", "CONTRIBUTING", "SECURITY")
+]
 # The design speaks of the whole house, also of what is not built yet; decisions speak of their day.
 PLANS = {DOCS / "design.md", *(DOCS / "decisions").glob("*.md")}
 PAGES = sorted({*DOCS.rglob("*.md"), *FRONT} - PLANS)

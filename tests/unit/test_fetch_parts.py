@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixmill.errors import HttpError, UsageError
-from pixmill.fetch.hosts import MAX_TROUBLED_HOSTS, Gate, HostGates
+from pixmill.fetch.gate import Gate
+from pixmill.fetch.hosts import MAX_TROUBLED_HOSTS, HostGates
 from pixmill.fetch.options import FetchOptions, user_agent
 from pixmill.fetch.retry import MAX_BACKOFF_S, MAX_RETRY_AFTER_S, backoff_s, retry_after_s
 

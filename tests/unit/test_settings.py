@@ -1,11 +1,13 @@
 """Settings come from four sources in one order, and what is wrong is said in one sentence."""
 
 import os
+import traceback
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
+from pixmill.cli.serve import _port_of_platform as port_of_platform
 from pixmill.cli.settings_table import settings_table
 from pixmill.errors import UsageError
 from pixmill.settings import Settings, load_settings, parse_size, usable_cpus
@@ -206,6 +208,143 @@ def test_a_broken_file_is_named(content):
 def test_a_file_named_by_the_variable_must_be_there(monkeypatch, name):
     monkeypatch.setenv("PIXMILL_CONFIG", name)
     assert refusal() == f"PIXMILL_CONFIG names {name!r}, which is no file"
+
+
+# Values in files
+
+
+def write_secret(content, name="secret"):
+    Path(name).write_bytes(content)
+    return name
+
+
+def test_a_value_may_stand_in_a_file_that_a_variable_names(monkeypatch):
+    write_file("retries = 4\nqueue = 9")
+    monkeypatch.setenv("PIXMILL_RETRIES_FILE", write_secret(b"5\n"))
+    monkeypatch.setenv("PIXMILL_ALLOW_NETWORKS_FILE", write_secret(b"10.0.0.0/8, fd00::/8", "nets"))
+    settings = load_settings()
+    assert (settings.retries, settings.queue) == (5, 9)
+    assert settings.allow_networks == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+    assert load_settings(retries=6).retries == 6
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_every_setting_may_stand_in_a_file(monkeypatch, name):
+    monkeypatch.setenv(f"PIXMILL_{name.upper()}_FILE", "missing")
+    assert f"PIXMILL_{name.upper()}_FILE" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        (b"a", "a"),
+        (b"a\n", "a"),
+        (b"a\r\n", "a"),
+        (b"a\n\n", "a\n"),
+        (b" a ", " a "),
+        ("ä".encode(), "ä"),
+    ],
+)
+def test_one_line_end_is_none_of_the_value(monkeypatch, content, value):
+    monkeypatch.setenv("PIXMILL_CATALOG_FILE", write_secret(content))
+    assert load_settings().catalog == value
+
+
+def test_a_file_variable_that_is_empty_is_as_if_not_set(monkeypatch):
+    monkeypatch.setenv("PIXMILL_RETRIES_FILE", "")
+    monkeypatch.setenv("PIXMILL_RETRIES", "7")
+    assert load_settings().retries == 7
+
+
+def test_variable_and_file_are_not_both_set(monkeypatch):
+    monkeypatch.setenv("PIXMILL_CATALOG", "sqlite:///a")
+    monkeypatch.setenv("PIXMILL_CATALOG_FILE", write_secret(b"sqlite:///hunter2"))
+    sentence = refusal()
+    assert (
+        sentence == "PIXMILL_CATALOG and PIXMILL_CATALOG_FILE are both set: leave one of them out"
+    )
+    assert refusal(catalog="sqlite:///b") == sentence
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("missing", "can not be read: No such file"),
+        (".", "can not be read: Is a directory"),
+        ("empty", "is empty"),
+        ("bytes", "is no UTF-8 text"),
+        ("long", "longer than a MiB"),
+    ],
+)
+def test_a_file_that_can_not_be_used_is_one_sentence(monkeypatch, path, reason):
+    write_secret(b"\n", "empty")
+    write_secret(b"hunter2\xff", "bytes")
+    write_secret(b"hunter2" * 2**18, "long")
+    monkeypatch.setenv("PIXMILL_CATALOG_FILE", path)
+    sentence = refusal()
+    assert sentence.startswith(f"PIXMILL_CATALOG_FILE names {path!r}, which ")
+    assert reason in sentence
+    assert "hunter2" not in sentence
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_file_that_may_not_be_read_is_one_sentence(monkeypatch):
+    monkeypatch.chdir("/")  # the test's own folder is shut to others than root
+    monkeypatch.setenv("PIXMILL_CATALOG_FILE", "/etc/shadow")
+    assert refusal().endswith("which can not be read: Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("memory", "hunter2"),
+        ("allow_networks", "10.0.0.1/8"),
+        ("allow_networks", "hunter2"),
+        ("log_format", "hunter2"),
+        ("user_agent", "hunter2\n\n"),
+        ("timeout", "hunter2"),
+    ],
+)
+def test_what_a_file_holds_is_never_shown(monkeypatch, name, content):
+    variable = f"PIXMILL_{name.upper()}_FILE"
+    monkeypatch.setenv(variable, write_secret(content.encode()))
+    with pytest.raises(UsageError) as error:
+        load_settings()
+    assert str(error.value) == f"{variable}: what its file holds is no value of this setting"
+    shown = "".join(traceback.format_exception(error.value))
+    assert content.strip() not in shown
+
+
+def test_where_a_value_comes_from_is_told_by_the_files_variable(monkeypatch):
+    monkeypatch.setenv("PIXMILL_CATALOG_FILE", write_secret(b"postgresql://me:hunter2@h/db"))
+    shown = {row.name: row for row in settings_table()}["catalog"]
+    assert shown == ("catalog", "postgresql://me:***@h/db", "PIXMILL_CATALOG_FILE")
+
+
+# The port that a platform asks for
+
+
+def test_the_platforms_port_counts_where_none_is_set(monkeypatch):
+    assert port_of_platform() is None
+    monkeypatch.setenv("PORT", "8080")
+    assert port_of_platform() == 8080
+    monkeypatch.setenv("PIXMILL_PORT", "5001")
+    assert port_of_platform() is None
+    monkeypatch.delenv("PIXMILL_PORT")
+    monkeypatch.setenv("PIXMILL_PORT_FILE", write_secret(b"5002"))
+    assert port_of_platform() is None
+    monkeypatch.delenv("PIXMILL_PORT_FILE")
+    monkeypatch.setenv("PORT", "")
+    assert port_of_platform() is None
+
+
+@pytest.mark.parametrize("text", ["http", "-1", "65536", "80 ", "tcp://10.0.0.1:80", "٣", "9" * 99])
+def test_a_platforms_port_that_is_none_is_refused(monkeypatch, text):
+    monkeypatch.setenv("PORT", text)
+    with pytest.raises(UsageError) as error:
+        port_of_platform()
+    assert str(error.value) == f"PORT: {text!r}: this is no port"
+    assert load_settings().port == 5000, "only the service asks for it"
 
 
 # Processors

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pixmill.analysis import Greyed, Task
     from pixmill.analysis.rendering import Made
     from pixmill.batch.memory import MemoryPlan
+    from pixmill.fetch.gate import Permits
     from pixmill.fetch.sources import SourcePattern
     from pixmill.imaging.operations import Chain
     from pixmill.pool import Pool
@@ -84,7 +85,8 @@ class RunOptions:
     With a `gallery` images are transformed instead of analyzed: `wanted` and `analyze` are not
     asked then, and nothing is cached. `reserved_bytes` of `memory_bytes` are left to what the
     caller does with the records. With `shared` the run has no pool of its own, and `workers`,
-    `memory_bytes`, `reserved_bytes`, `decode_timeout_s` and `analyze` do not count.
+    `memory_bytes`, `reserved_bytes`, `decode_timeout_s` and `analyze` do not count. `permits` are
+    shared with other runs that ask the same servers.
     """
 
     wanted: Wanted = field(default_factory=Wanted)
@@ -116,6 +118,7 @@ class RunOptions:
     keeper: Keeper | None = None
     gallery: Gallery | None = None
     shared: Shared | None = None
+    permits: Permits | None = None
 
     @classmethod
     def of(cls, settings: Settings, **more: Any) -> Self:
@@ -158,4 +161,5 @@ class RunOptions:
             allow_private=self.allow_private,
             allow_networks=self.allow_networks,
             allowed_sources=self.allowed_sources,
+            permits=self.permits,
         )

@@ -87,9 +87,10 @@ def restore(file: RestoredFile, blobs: f.Blobs = None) -> None:
 
 def _places(settings: Settings) -> tuple[Path, Path]:
     """Return the database and the folder of images. Raises UsageError where they are elsewhere."""
+    from pixmill.store import where  # noqa: PLC0415
     from pixmill.store.opening import embedded_store  # noqa: PLC0415
 
-    places = embedded_store(settings.archive, settings.catalog, settings.blobs, settings.data)
+    places = embedded_store(*where(settings))
     if places is None:
         raise UsageError(
             "catalog and archive are not in one SQLite file: back them up by their own means "

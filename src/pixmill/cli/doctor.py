@@ -27,12 +27,14 @@ from pixmill.settings import load_settings, usable_cpus
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pixmill.settings import Settings
+
 _PACKAGES = (
     "numpy", "numba", "llvmlite", "simplejpeg", "pyvips", "pyvips-binary", "pillow",
     "aiohttp", "typer", "rich", "pydantic-settings", "structlog", "scipy", "pyarrow",
-    "fastapi", "uvicorn", "sqlalchemy",
+    "fastapi", "uvicorn", "sqlalchemy", "obstore",
 )  # fmt: skip
-_OPTIONAL = {"pyarrow", "pyvips-binary", "fastapi", "uvicorn", "sqlalchemy"}
+_OPTIONAL = {"pyarrow", "pyvips-binary", "fastapi", "uvicorn", "sqlalchemy", "obstore"}
 EXIT_TROUBLE = 1
 _SYSTEM_LIBVIPS = (
     "the system's libvips is in use: it is slower and opens more formats; reinstall by "
@@ -185,6 +187,17 @@ def _kernel() -> Iterator[Fact]:
     yield "kernel cache", folder or "none", None if folder else _NO_KERNEL_CACHE
 
 
+def _images(settings: Settings) -> Iterator[Fact]:
+    from pixmill.store import where  # noqa: PLC0415  of no use to the other answers
+
+    try:
+        place = where(settings).blobs
+    except UsageError as error:
+        yield "files of images", "nowhere", str(error)
+        return
+    yield "files of images", str(place or settings.data / "blobs"), None
+
+
 def _limits() -> Iterator[Fact]:
     try:
         settings = load_settings()
@@ -193,6 +206,7 @@ def _limits() -> Iterator[Fact]:
         return
     yield "workers", str(settings.workers), None
     yield "memory cap", f"{settings.memory // 2**20} MiB", None
+    yield from _images(settings)
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     need = settings.fetchers + settings.queue + 64
     trouble = f"only {files} open files are allowed, {need} may be needed: ulimit -n {need}"

@@ -61,11 +61,10 @@ def _before(older_minutes: float | None, otherwise: float) -> datetime:
 def _of_images(
     settings: Settings, older_minutes: float | None, *, mending: bool
 ) -> Iterator[Finding]:
-    from pixmill.store import open_archive  # noqa: PLC0415
+    from pixmill.store import open_archive, where  # noqa: PLC0415
     from pixmill.store.orphans import find_orphans, mend  # noqa: PLC0415
 
-    where = (settings.archive, settings.catalog, settings.blobs, settings.data)
-    with open_archive(*where) as archive:
+    with open_archive(*where(settings)) as archive:
         for orphan in find_orphans(archive, _before(older_minutes, YOUNG_MINUTES)):
             if mending:
                 mend(archive, orphan)
@@ -76,11 +75,11 @@ def _of_jobs(
     settings: Settings, older_minutes: float | None, *, mending: bool
 ) -> Iterator[Finding]:
     from pixmill.jobs.orphans import drop, find_lost  # noqa: PLC0415
-    from pixmill.store import catalog_stands, open_catalog, open_results  # noqa: PLC0415
+    from pixmill.store import catalog_stands, open_catalog, open_results, where  # noqa: PLC0415
 
     if not catalog_stands(settings.catalog, settings.data):
         return
-    results = open_results(settings.blobs, settings.data)
+    results = open_results(where(settings).blobs, settings.data)
     with open_catalog(settings.catalog, settings.data) as catalog:
         before = _before(older_minutes, YOUNG_RESULT_MINUTES)
         for lost in find_lost(catalog.jobs, results, before):

@@ -172,8 +172,12 @@ ArchiveUrl = Annotated[
     _archive("--archive", metavar="URL", say="Database of the images [default: the catalog]"),
 ]
 Blobs = Annotated[
-    Path | None,
-    _archive("--blobs", metavar="DIR", say="Folder of the files [default: blobs beside the data]"),
+    str | None,
+    _archive(
+        "--blobs",
+        metavar="DIR|URL",
+        say="Folder or s3:// URL of the files [default: blobs beside the data]",
+    ),
 ]
 NoOriginals = Annotated[
     bool, _archive("--no-originals", switch=True, say="Keep grey images alone.")

@@ -91,11 +91,10 @@ def ingest(
             raise UsageError("--watch has no INPUT, and no OUTPUT but -: rows without an end")
         if watch is None and not inputs:
             raise UsageError("name an INPUT: a list, an image, a folder, or - for standard input")
-        from pixmill.store import open_archive  # noqa: PLC0415  help needs none of it
+        from pixmill.store import open_archive, where  # noqa: PLC0415  help needs none of it
 
-        where = (settings.archive, settings.catalog, settings.blobs, settings.data)
         columns = tuple(name.strip() for name in keep_columns.split(",") if name.strip())
-        with open_archive(*where) as opened, _keeping(opened, settings) as keeper:
+        with open_archive(*where(settings)) as opened, _keeping(opened, settings) as keeper:
             order = Order(
                 inputs=tuple(inputs or ()),
                 output=output,

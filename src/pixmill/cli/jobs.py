@@ -152,9 +152,11 @@ def dead(json: Json = False) -> None:
 def redrive(id_: Id, json: Json = False) -> None:
     """Have the dead parts of a job done again, once what killed its workers is gone."""
     from pixmill.jobs.redriving import redrive as redriven  # noqa: PLC0415  help needs none of it
+    from pixmill.store.jobs import FINISHED  # noqa: PLC0415
 
     with _catalog() as catalog:
-        _find(catalog, id_)
+        if (job := _find(catalog, id_)).state in FINISHED:
+            raise RunError(f"the job {id_} is {job.state}: nothing of it is done any more")
         if not redriven(catalog, id_):
             raise RunError(f"no part of the job {id_} is dead; `pixmill jobs dead` lists those")
         _tell(_find(catalog, id_), json=json)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING
 
 import typer
 
 from pixmill.cli import flags as f
 from pixmill.cli.ending import ended_by_errors
-from pixmill.errors import MissingExtra
-from pixmill.settings import load_settings
+from pixmill.errors import MissingExtra, UsageError
+from pixmill.settings import load_settings, source_of
 
 if TYPE_CHECKING:
     from pixmill.settings import Settings
@@ -36,7 +38,7 @@ def serve(
     """
     settings = load_settings(
         host=host,
-        port=port,
+        port=port if port is not None else _port_of_platform(),
         trusted_proxies=",".join(trusted_proxy) if trusted_proxy else None,
         log_format=log_format,
         fetchers=fetchers,
@@ -51,6 +53,16 @@ def serve(
     )
     with ended_by_errors(settings.log_format):
         _serve(settings)
+
+
+def _port_of_platform() -> int | None:
+    """Return the port that PORT asks for, where no variable of pixmill's own does."""
+    text = os.environ.get("PORT")
+    if not text or source_of("port").startswith("PIXMILL_"):
+        return None
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65_535:
+        raise UsageError(f"PORT: {text!r}: this is no port")
+    return int(text)
 
 
 def _serve(settings: Settings) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from pydantic import SecretStr
+
 from pixmill.settings import Settings, load_settings, source_of
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ def settings_table() -> Iterator[Row]:
 def _shown(value: object) -> str:
     if value is None or value == ():
         return "none"
+    if isinstance(value, SecretStr):
+        return "***"
     if isinstance(value, bool):
         return "on" if value else "off"
     text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -35,8 +35,9 @@ from pixmill.fetch.call import Call, Download
 from pixmill.fetch.connector import BoundedConnector
 from pixmill.fetch.deadline import Deadline
 from pixmill.fetch.failures import EXPECTED, failure_of
+from pixmill.fetch.gate import Gate
 from pixmill.fetch.headers import KeptHeaders
-from pixmill.fetch.hosts import Gate, HostGates
+from pixmill.fetch.hosts import HostGates
 from pixmill.fetch.reading import read_body
 from pixmill.fetch.resolver import GuardedResolver, GuardedSockets, address_check
 from pixmill.fetch.retry import backoff_s, retry_after_s
@@ -98,7 +99,7 @@ class Fetcher:
         self.spill = SpillBudget.of(options)
         self._slots = Gate(options.fetchers)
         # Twice, so that after some that hang those who come next have their time to be answered.
-        self._hosts = HostGates(options.per_host, 2 * options.timeout_s)
+        self._hosts = HostGates(options.per_host, 2 * options.timeout_s, options.permits)
 
     async def __aenter__(self) -> Self:
         self._resolver = GuardedResolver(self._getaddrinfo, self._check_address, self.options)

@@ -1,6 +1,6 @@
 """Whose turn it is: slots overall, and slots and manners for each server.
 
-A `Gate` lets so many in at once, first come, first served. A `HostGate` also narrows when its
+A `HostGate` is a `Gate` that also narrows when its
 server answers 429 or 503 (to half, then up again by one a round of answers: AIMD, Chiu and Jain
 1989), stays shut as long as a Retry-After asks, and gives up those who wait where the server gives
 nobody an answer any more. `HostGates` keeps state only of servers in use or in trouble, the latter
@@ -10,15 +10,17 @@ up to a bound. Everything here lives in one event loop.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
-from contextlib import contextmanager
-from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from collections import OrderedDict
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from pixmill.errors import FetchTimeout, HttpError
+from pixmill.fetch.gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pixmill.fetch.gate import Permits, Waiter
 
 Origin = tuple[str, str, int]
 
@@ -26,76 +28,23 @@ MAX_TROUBLED_HOSTS = 4096
 MOST_PATIENCE = 9  # times that patience may begin anew, for one who waits
 
 
-class _Waiter(NamedTuple):
-    turn: asyncio.Future[None]
-    since: float
-    paused_until_s: float  # of all pauses of its server together, so many are too many for it
-
-
-class Gate:
-    """At most `limit` holders at once."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit: float = limit
-        self.active = 0
-        self._waiting: deque[_Waiter] = deque()
-
-    @property
-    def idle(self) -> bool:
-        """Whether nobody is in and nobody waits."""
-        return not self.active and not self._waiting
-
-    def enter(self) -> bool:
-        """Take a turn if there is one now; give it back with `release`."""
-        if self._waiting or not self._is_open():
-            return False
-        self.active += 1
-        return True
-
-    async def acquire(self) -> None:
-        """Wait for a turn; give it back with `release`."""
-        if not self.enter():
-            await self._wait(inf)
-
-    async def _wait(self, paused_until_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        waiter = _Waiter(loop.create_future(), loop.time(), paused_until_s)
-        self._waiting.append(waiter)
-        try:
-            await waiter.turn
-        except asyncio.CancelledError:
-            if not waiter.turn.cancelled() and waiter.turn.exception() is None:
-                self.release()
-            elif waiter in self._waiting:
-                self._waiting.remove(waiter)
-            raise
-
-    def release(self) -> None:
-        """Leave, and let the next one in."""
-        self.active -= 1
-        self._admit()
-
-    def _is_open(self) -> bool:
-        return self.active < int(self.limit)
-
-    def _admit(self) -> None:
-        while self._waiting and self._is_open():
-            turn = self._waiting.popleft().turn
-            if not turn.done():  # else canceled, its task has only not run yet
-                self.active += 1
-                turn.set_result(None)
-
-
 class HostGate(Gate):
     """The gate to one server, which learns from its answers.
+
+    With `permits` whoever comes in has one of them, too.
 
     Who waits is given up after `patience_s` in which the server has answered nobody, and after ten
     times that in any case: to wait behind others is no fault, but behind a server that hangs all of
     them would wait in turn. Its pauses are taken from their time, however many they are.
     """
 
-    def __init__(self, limit: int, patience_s: float) -> None:
+    def __init__(
+        self, limit: int, patience_s: float, permits: Permits | None = None, host: str = ""
+    ) -> None:
         super().__init__(limit)
+        self._permits = permits
+        self._host = host
+        self._wants_permit = False
         self._most = limit
         self._patience_s = patience_s
         self._heard_at = float("-inf")
@@ -127,7 +76,7 @@ class HostGate(Gate):
             self._schedule_opening()
         if self._losing_patience is None:
             self._schedule_impatience(now)
-        await self._wait(self._paused_s - rest_s + left_s)
+        await self.wait(self._paused_s - rest_s + left_s)
 
     def heard(self) -> None:
         """Take note that the server has answered somebody, well or not."""
@@ -153,7 +102,7 @@ class HostGate(Gate):
         """Widen a little: the server answered as it should."""
         if self.limit < self._most:
             self.limit = min(self._most, self.limit + 1 / self.limit)
-            self._admit()
+            self.admit()
 
     def overloaded(self, http_status: int, asked_at: float, pause_s: float | None) -> None:
         """Narrow: the server answered 429 or 503 to a request sent at `asked_at` (loop time).
@@ -171,11 +120,37 @@ class HostGate(Gate):
             self._status = http_status
             self._turn_away_the_late()
             # A timer that is set already would end this pause too soon.
-            if self._waiting or self._opening is not None:
+            if self.waiting or self._opening is not None:
                 self._schedule_opening()
 
-    def _is_open(self) -> bool:
-        return super()._is_open() and self._opens_at <= asyncio.get_running_loop().time()
+    def is_open(self) -> bool:
+        """Whether one more may come in: not in a pause of the server."""
+        return super().is_open() and self._opens_at <= asyncio.get_running_loop().time()
+
+    def take(self) -> bool:
+        """Take a permit, if there are some; who can not is let in when there is one."""
+        if self._permits is None or self._permits.take(self._host):
+            return True
+        if not self._wants_permit:
+            self._wants_permit = True
+            loop = asyncio.get_running_loop()
+
+            def wake() -> None:
+                with suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(self._permitted)
+
+            self._permits.when_free(self._host, wake)
+        return False
+
+    def _permitted(self) -> None:
+        self._wants_permit = False
+        self.heard()  # others kept it from being asked
+        self.admit()
+
+    def give_back(self) -> None:
+        """Give the permit back."""
+        if self._permits is not None:
+            self._permits.give_back(self._host)
 
     def _schedule_opening(self) -> None:
         # Only while somebody waits: a timer a paused server would pile up over a long list.
@@ -187,15 +162,15 @@ class HostGate(Gate):
         self._opening = None
         self._opens_at = float("-inf")
         self.heard()  # it asked for this silence
-        self._admit()
+        self.admit()
 
     def _turn_away_the_late(self) -> None:
-        for waiter in list(self._waiting):
+        for waiter in list(self.waiting):
             if waiter.paused_until_s <= self._paused_s:
                 self._turn_away(waiter, self._pause_is_too_long())
 
-    def _turn_away(self, waiter: _Waiter, error: HttpError | FetchTimeout) -> None:
-        self._waiting.remove(waiter)
+    def _turn_away(self, waiter: Waiter, error: HttpError | FetchTimeout) -> None:
+        self.waiting.remove(waiter)
         if not waiter.turn.done():  # else canceled, its task has only not run yet
             waiter.turn.set_exception(error)
 
@@ -207,14 +182,15 @@ class HostGate(Gate):
         """Give up who has waited for too long, and come back for the others."""
         self._losing_patience = None
         now = asyncio.get_running_loop().time()
-        quiet_since = now if self._blameless else max(self._heard_at, self._opens_at)
-        while self._waiting:
-            joined = self._waiting[0].since
+        excused = self._blameless or self._wants_permit
+        quiet_since = now if excused else max(self._heard_at, self._opens_at)
+        while self.waiting:
+            joined = self.waiting[0].since
             since = min(max(joined, quiet_since), joined + MOST_PATIENCE * self._patience_s)
             if since + self._patience_s > now:
                 self._schedule_impatience(since)
                 return
-            self._turn_away(self._waiting[0], self._hangs())
+            self._turn_away(self.waiting[0], self._hangs())
 
     def _hangs(self) -> FetchTimeout:
         error = FetchTimeout(
@@ -235,9 +211,10 @@ class HostGate(Gate):
 class HostGates:
     """The gate of each server; a gate is forgotten once it is idle and its server well."""
 
-    def __init__(self, per_host: int, patience_s: float) -> None:
+    def __init__(self, per_host: int, patience_s: float, permits: Permits | None = None) -> None:
         self._per_host = per_host
         self._patience_s = patience_s
+        self._permits = permits
         self._gates: OrderedDict[Origin, HostGate] = OrderedDict()
         self._troubled: OrderedDict[Origin, HostGate] = OrderedDict()
 
@@ -248,9 +225,15 @@ class HostGates:
         """Return the gate of a server. Whoever got it calls `settle` when done with it."""
         gate = self._gates.get(origin)
         if gate is None:
-            gate = self._troubled.pop(origin, None) or HostGate(self._per_host, self._patience_s)
+            gate = self._troubled.pop(origin, None) or self._new(origin)
             self._gates[origin] = gate
         return gate
+
+    def _new(self, origin: Origin) -> HostGate:
+        scheme, name, port = origin
+        return HostGate(
+            self._per_host, self._patience_s, self._permits, f"{scheme}://{name}:{port}"
+        )
 
     def settle(self, origin: Origin) -> None:
         """Forget the gate if nobody uses it; of those in trouble only the oldest goes."""

@@ -11,6 +11,7 @@ from pixmill.fetch.address import PRIVATE_NETWORKS
 
 if TYPE_CHECKING:
     from pixmill.fetch.address import IPNetwork
+    from pixmill.fetch.gate import Permits
     from pixmill.fetch.sources import SourcePattern
 
 MIB = 2**20
@@ -35,7 +36,8 @@ class FetchOptions:
     unlinked file in `temp_dir` (None: the system's); past `spill_total_bytes` of such files bodies
     wait for room (see `SpillBudget`).
     `allow_private` opens one's own networks, `allow_networks` any others. Where there are
-    `allowed_sources` nothing else is asked, by redirects neither.
+    `allowed_sources` nothing else is asked, by redirects neither. `permits` are shared with others
+    who ask the same servers.
     """
 
     fetchers: int = 64
@@ -54,6 +56,7 @@ class FetchOptions:
     allow_networks: tuple[IPNetwork, ...] = ()
     allowed_sources: tuple[SourcePattern, ...] = ()
     temp_dir: str | None = None
+    permits: Permits | None = None
 
     @property
     def open_networks(self) -> tuple[IPNetwork, ...]:

@@ -20,7 +20,7 @@ from pixmill.jobs.extra import needing_celery
 from pixmill.jobs.list_orders import COMMAND
 from pixmill.jobs.patience import Sparingly
 from pixmill.jobs.sharding import Sharded, drop_shards
-from pixmill.store import open_catalog, open_results
+from pixmill.store import open_catalog, open_results, where
 from pixmill.store.jobs import FINISHED, NewJob, Outcome, Progress
 
 if TYPE_CHECKING:
@@ -93,9 +93,17 @@ class ClusterCarrier:
     def run(self, job: Table, watcher: Watcher) -> Report:
         """Run a job as `run_job` does; what the cluster had of it is gone once it is complete."""
         report = run_job(job, watcher, self)
-        if report.complete and not report.did_nothing:
+        if report.complete and (not report.did_nothing or self._is_left(_job_id(job))):
             self._end(_job_id(job))
         return report
+
+    def _is_left(self, id_: str) -> bool:
+        """Tell whether a job was left behind by a command that was killed at its very end."""
+        jobs = self._catalog.jobs
+        found = jobs.find(id_)
+        if found is None or found.state in FINISHED:
+            return found is not None
+        return jobs.claim_this(id_, secrets.token_hex(16), self._settings.job_lease) is not None
 
     def __call__(self, job: Table, checkpoint: Checkpoint) -> Write:
         """Make ready: the job stands in the catalog, and is this command's."""
@@ -180,7 +188,7 @@ def open_cluster(
         relay = Relay(catalog, broker, lease_s=settings.job_lease, told=told)
         relay.start()
         stack.callback(relay.stop)
-        blobs = open_results(settings.blobs, settings.data)
+        blobs = open_results(where(settings).blobs, settings.data)
         yield ClusterCarrier(settings, catalog, blobs, told)
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
+import zlib
 from typing import TYPE_CHECKING, Literal
 
-from pixmill.errors import OutputError
+from pixmill.errors import OutputError, UsageError
 from pixmill.record import Item
 
 if TYPE_CHECKING:
@@ -30,13 +31,19 @@ _LEVEL = 1  # of packing: URLs of one host are alike
 
 
 def put_items(blobs: BlobStore, id_: ShardId, items: Iterable[Item]) -> None:
-    """Keep the items of a shard. Raises OutputError."""
+    """Keep the items of a shard. Raises OutputError, and UsageError for a file of this machine."""
     lines = [
         json.dumps([item.line, item.url, item.extra, item.error], separators=(",", ":"))
-        for item in items
+        for item in map(_checked, items)
     ]
     text = "\n".join(lines).encode("utf-8", "surrogatepass")
     blobs.put(_items_name(id_), gzip.compress(text, _LEVEL, mtime=0))
+
+
+def _checked(item: Item) -> Item:
+    if item.path is not None:
+        raise UsageError(f"a cluster's workers can not read the files of this machine: {item.url}")
+    return item
 
 
 def read_items(blobs: BlobStore, id_: ShardId) -> list[Item]:
@@ -46,7 +53,7 @@ def read_items(blobs: BlobStore, id_: ShardId) -> list[Item]:
     try:
         text = gzip.decompress(packed).decode("utf-8", "surrogatepass")
         return [_item(*json.loads(line)) for line in text.split("\n")]
-    except (OSError, EOFError, ValueError, TypeError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
         raise OutputError(f"{name} is damaged: {error}") from error
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pixmill.batch.job import Job as Table
     from pixmill.settings import Settings
 
+_OF_MATCH = {"palette", "metric", "max_distance", "summarizer"}
+_OF_INGEST = {"sender", "originals"}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShardOrder:
@@ -74,9 +77,16 @@ class ShardOrder:
         """Read what `written` gave. Raises OutputError for what another version wrote."""
         try:
             told = json.loads(document)
-            return cls(**{**told, "limits": tuple(told["limits"])})
+            max_pixels, max_side = told["limits"]
+            order = cls(**{**told, "limits": (max_pixels, max_side)})
+            order.table_options()
+            order.wanted_of("")
+            for options, names in ((order.match, _OF_MATCH), (order.ingest, _OF_INGEST)):
+                if options is not None and set(options) != names:
+                    raise ValueError(f"{options} is not what this one knows")
         except (ValueError, TypeError, KeyError) as error:
             raise OutputError(f"the order of the job is of another pixmill: {error}") from error
+        return order
 
     def written(self) -> bytes:
         """Write it as JSON."""

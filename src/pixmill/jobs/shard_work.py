@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from pixmill.batch.job import Row
     from pixmill.batch.options import Shared
+    from pixmill.fetch.gate import Permits
     from pixmill.jobs.worker_metrics import Outcome, WorkerMetrics
     from pixmill.record import Item
     from pixmill.settings import Settings
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pixmill.store.shards import Shard, ShardId
 
 _LOOK_EVERY_S = 1.0
-_LONGEST_DELAY_S = 60.0
+_MOST_DOUBLINGS = 6  # of the delay: 64 s
 _PAUSE_S = 2.0
 _ENDS = "its worker was stopped"
 
@@ -54,6 +55,7 @@ class Site(NamedTuple):
     blobs: BlobStore
     archive: Callable[[], Archive]
     shared: Shared
+    permits: Permits
     owner: str
     name: str
 
@@ -128,7 +130,8 @@ class ShardWork:
             self._hand_back(shard, str(why))
         except RunError as error:
             self._told(f"{what} was handed back", error)
-            self._hand_back(shard, str(error), delay_s=min(_LONGEST_DELAY_S, 2.0**shard.attempts))
+            delay_s = 2.0 ** min(shard.attempts, _MOST_DOUBLINGS)
+            self._hand_back(shard, str(error), delay_s=delay_s)
         except Exception as error:  # noqa: BLE001  whatever it is, it may end no worker
             outcome = "defect"
             self._told(f"{what} met a defect", error)
@@ -166,6 +169,8 @@ class ShardWork:
     def _made(self, shard: Shard, order: ShardOrder, table: Path) -> Counts:
         """Make the part of a shard, as files."""
         items = read_items(self._site.blobs, shard.id)
+        if (len(items), items[0].line, items[-1].line) != shard.lines[:3]:
+            raise OutputError(f"the items of shard {shard.id.number} are not those of its lines")
         progress = Progress()
         with closing(open_table(table, order.table_options(), None)) as sink:
             with self._rows(shard.id.job_id, items, order) as rows:
@@ -192,7 +197,11 @@ class ShardWork:
             if order.match is not None:
                 matcher = matcher_of(order, read_document(site.blobs, job_id, "palette"))
             options = order.options(
-                site.settings, wanted=order.wanted_of(""), matcher=matcher, shared=site.shared
+                site.settings,
+                wanted=order.wanted_of(""),
+                matcher=matcher,
+                shared=site.shared,
+                permits=site.permits,
             )
             with Run(items, options) as run:
                 yield iter(run)
@@ -200,7 +209,13 @@ class ShardWork:
         archive = site.archive()
         keeper = ArchiveKeeper(archive, originals=order.ingest["originals"])
         wanted = order.wanted_of(str(archive.blobs.spool))
-        options = order.options(site.settings, wanted=wanted, keeper=keeper, shared=site.shared)
+        options = order.options(
+            site.settings,
+            wanted=wanted,
+            keeper=keeper,
+            shared=site.shared,
+            permits=site.permits,
+        )
         stage = Arrivals(keeper, Sender(order.ingest["sender"]))
         try:
             with Run(items, options) as run:

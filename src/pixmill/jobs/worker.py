@@ -28,6 +28,7 @@ from pixmill.errors import OutputError, UsageError
 from pixmill.imaging.probe import Limits
 from pixmill.jobs.cluster import BULK, INTERACTIVE, OPERATIONS, SHARD, Broker, make_app, queue_name
 from pixmill.jobs.executor import Executor
+from pixmill.jobs.host_shares import HostShares
 from pixmill.jobs.making import PoolMaker
 from pixmill.jobs.operations import KIND, OperationsRunner
 from pixmill.jobs.patience import Sparingly
@@ -35,7 +36,7 @@ from pixmill.jobs.relay import Relay
 from pixmill.jobs.shard_work import ShardWork, Site
 from pixmill.jobs.worker_metrics import Probes, WorkerMetrics
 from pixmill.pool import Pool
-from pixmill.store import open_archive, open_catalog, open_results
+from pixmill.store import open_archive, open_catalog, open_results, where
 from pixmill.store.opening import utc_now
 from pixmill.store.shards import ShardId, Worker
 
@@ -102,16 +103,31 @@ class _Process:
         self._concurrency = sum(slots.values())
         self._pool = _pool_of(settings, stack)
         self._relay = Relay(catalog, Broker(self._app), lease_s=settings.job_lease, told=told)
-        blobs = open_results(settings.blobs, settings.data)
+        blobs = open_results(where(settings).blobs, settings.data)
 
         @cache
         def archive() -> Archive:
-            where = (settings.archive, settings.catalog, settings.blobs, settings.data)
-            return stack.enter_context(open_archive(*where))
+            return stack.enter_context(open_archive(*where(settings)))
 
         plan = plan_memory(settings.memory, self._pool.workers, WORKER_BYTES)
         shared = Shared(self._pool, plan.of_a_list(settings.shards), _AHEAD * self._pool.workers)
-        site = Site(settings, catalog, blobs, archive, shared, self.worker.token, self.worker.name)
+        self._hosts = HostShares(
+            catalog.hosts,
+            self.worker.token,
+            limit=settings.per_host,
+            lease_s=settings.job_lease,
+            told=told,
+        )
+        site = Site(
+            settings,
+            catalog,
+            blobs,
+            archive,
+            shared,
+            self._hosts,
+            self.worker.token,
+            self.worker.name,
+        )
         self._metrics = WorkerMetrics()
         self._shards = ShardWork(site, told, self._metrics)
         limits = Limits(settings.max_pixels, settings.max_side, max_decode_bytes=plan.decode)
@@ -140,6 +156,7 @@ class _Process:
         heart.start()
         self._jobs.start()
         self._relay.start()
+        self._hosts.start()
         celery = _celery_worker(self._app, self._concurrency, self.worker)
         self._celery = celery
         _add_tasks(self._app, self._do_shard, self._do_operations)
@@ -151,6 +168,7 @@ class _Process:
             self._ending.set()
             self._shards.stopping = True
             self._relay.stop()
+            self._hosts.stop()
             self._jobs.stop(0.0)
             heart.join()
             self._leave()

@@ -26,8 +26,8 @@ class WorkerMetrics:
     """All metrics of one worker; safe to use from any thread."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        own = self._registry
+        self.registry = CollectorRegistry()
+        own = self.registry
         self._shards = Counter(
             "pixmill_shards", "Parts of lists by what became of them", ["outcome"], registry=own
         )
@@ -57,7 +57,7 @@ class WorkerMetrics:
 
     def render(self) -> bytes:
         """Return the text that Prometheus reads."""
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)
 
 
 class Probes:

@@ -22,6 +22,7 @@ from pixmill.store.opening import (
     open_catalog,
     open_results,
 )
+from pixmill.store.places import Where, where
 
 __all__ = [
     "DEFAULT_SCOPES",
@@ -32,9 +33,11 @@ __all__ = [
     "Catalog",
     "Key",
     "PaletteInfo",
+    "Where",
     "catalog_stands",
     "migrate_catalog",
     "open_archive",
     "open_catalog",
     "open_results",
+    "where",
 ]

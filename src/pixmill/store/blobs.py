@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from pixmill.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from types import TracebackType
     from typing import Self
@@ -88,6 +88,13 @@ class BlobStore(Protocol):
 
     def stale_files(self, before: datetime) -> Iterator[Path]:
         """Give the files that were left unfinished before a time, for whoever deletes them."""
+
+
+class OwnBlobs(BlobStore, Protocol):
+    """Blobs at a place that names the archive that it belongs to (see `landmark`)."""
+
+    def claim(self, archive_id: str, may_be_new: Callable[[], bool]) -> None:
+        """Make sure that the place is an archive's, now and where it can be seen at each use."""
 
 
 def is_blob_name(name: str) -> bool:

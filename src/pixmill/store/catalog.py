@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from pixmill.store.jobs import Jobs, Webhooks
-    from pixmill.store.shards import Shards, Workers
+    from pixmill.store.shards import Hosts, Shards, Workers
 
 SCOPES = ("read", "match", "write", "jobs", "metrics", "admin")
 DEFAULT_SCOPES = ("read", "match", "write", "jobs")
@@ -184,6 +184,9 @@ class Catalog(Protocol):
 
     @property
     def workers(self) -> Workers: ...  # noqa: D102
+
+    @property
+    def hosts(self) -> Hosts: ...  # noqa: D102
 
     @property
     def webhooks(self) -> Webhooks: ...  # noqa: D102

@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, unquote
 
 from pixmill.errors import MissingExtra, UsageError
+from pixmill.store.places import S3Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pixmill.store.archive import Archive
-    from pixmill.store.blobs import BlobStore
+    from pixmill.store.blobs import BlobStore, OwnBlobs
     from pixmill.store.catalog import Catalog
 
 Claim = Literal["own", "none"]
 _FILE = "catalog.sqlite"
-_BLOBS = "blobs"
+_BLOBS, _SPOOL = "blobs", "tmp"
 _SCHEME = "sqlite:///"
 _SERVER_SCHEMES = ("postgresql://", "postgres://")
 _MONGO_SCHEMES = ("mongodb://", "mongodb+srv://")
@@ -37,6 +38,7 @@ _EXTRAS = {
     "pymongo": "mongo",
     "gridfs": "mongo",
     "bson": "mongo",
+    "obstore": "s3",
 }
 
 
@@ -74,45 +76,64 @@ def open_catalog(
 def open_archive(  # noqa: PLR0913  the four places are settings
     url: str | None,
     catalog_url: str | None,
-    blobs: Path | None,
+    blobs: Path | S3Place | None,
     data: Path,
     *,
     clock: Callable[[], datetime] = utc_now,
     claim: Claim = "own",
 ) -> Archive:
-    """Open the archive at `url`, by default in the catalog's database with files in a folder.
+    """Open the archive at `url`, by default in the catalog's database; see `places.where`.
 
-    That folder is `blobs`, by default `blobs` in the folder `data`; in MongoDB (`mongodb://`) files
-    are in the database too. The folder is to be the archive's `own` (see `landmark`), or is not
-    looked at. Raises as `open_catalog` does.
+    Its files are at `blobs`, by default in the folder `blobs` of the folder `data`; in MongoDB
+    (`mongodb://`) files are in the database too. Their place is to be the archive's `own` (see
+    `landmark`), or is not looked at. Raises as `open_catalog` does.
     """
     if url is not None and url.startswith(_MONGO_SCHEMES):
         with _explained_imports():
             from pixmill.store.mongo.archive import open_mongo  # noqa: PLC0415
 
-            return open_mongo(url, (blobs or data / _BLOBS) / "tmp", clock)
+            return open_mongo(url, _folder(blobs, data) / _SPOOL, clock)
     place = _locate(url, data, "archive") if url else _locate(catalog_url, data)
     with _explained_imports():
-        from pixmill.store.local import LocalBlobs  # noqa: PLC0415
         from pixmill.store.sql.catalog import open_archive_at  # noqa: PLC0415
 
-        return open_archive_at(place, LocalBlobs(blobs or data / _BLOBS), clock, claim)
+        return open_archive_at(place, _open_blobs(blobs, data), clock, claim)
 
 
-def open_results(blobs: Path | None, data: Path) -> BlobStore:
-    """Open the store of what jobs make: the folder of images, wherever their rows are."""
+def open_results(blobs: Path | S3Place | None, data: Path) -> BlobStore:
+    """Open the store of what jobs make: where files of images are, wherever their rows are."""
+    return _open_blobs(blobs, data)
+
+
+def _open_blobs(blobs: Path | S3Place | None, data: Path) -> OwnBlobs:
+    if isinstance(blobs, S3Place):
+        with _explained_imports("a place of files in S3"):
+            from pixmill.store.s3 import S3Blobs  # noqa: PLC0415  the adapter's extra
+
+            return S3Blobs(blobs, _folder(blobs, data) / _SPOOL)
     from pixmill.store.local import LocalBlobs  # noqa: PLC0415
 
-    return LocalBlobs(blobs or data / _BLOBS)
+    return LocalBlobs(_folder(blobs, data))
+
+
+def _folder(blobs: Path | S3Place | None, data: Path) -> Path:
+    """Return the folder of this machine: of files, or of those that are to be sent elsewhere."""
+    return blobs if isinstance(blobs, Path) else data / _BLOBS
 
 
 def embedded_store(
-    archive_url: str | None, catalog_url: str | None, blobs: Path | None, data: Path
+    archive_url: str | None, catalog_url: str | None, blobs: Path | S3Place | None, data: Path
 ) -> tuple[Path, Path] | None:
     """Return the SQLite file that holds catalog and archive, and the folder of images.
 
-    None where the two are not in one such file. Raises UsageError as `open_catalog` does.
+    None where the two are not in one such file. Raises UsageError as `open_catalog` does, and for
+    images in S3.
     """
+    if isinstance(blobs, S3Place):
+        raise UsageError(
+            f"the files of images are in {blobs}, not in a folder: back up the database by its own "
+            "means, and then the bucket by those of S3 (a copy, versions, replication)"
+        )
     path = _locate(catalog_url, data).path
     if archive_url is not None and archive_url.startswith(_MONGO_SCHEMES):
         return None
@@ -120,7 +141,7 @@ def embedded_store(
         archive_url is not None and _locate(archive_url, data, "archive").path != path
     ):
         return None
-    return path, blobs or data / _BLOBS
+    return path, _folder(blobs, data)
 
 
 def sqlite_url(path: Path) -> str:
@@ -173,11 +194,13 @@ def _locate(url: str | None, data: Path, what: str = "catalog") -> Place:
 
 
 @contextlib.contextmanager
-def _explained_imports() -> Iterator[None]:
+def _explained_imports(
+    what: str = "the catalog of keys, palettes and images",
+) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        raise MissingExtra("the catalog of keys, palettes and images", extra) from error
+        raise MissingExtra(what, extra) from error

@@ -124,7 +124,8 @@ class Shards(Protocol):
     def publish(self, most: int, send: Callable[[Sequence[ShardId]], None]) -> int:
         """Send what waits and was not sent yet, of all jobs in turn; tell how many there were.
 
-        No more than `most` wait, sent and not begun. They count as sent once `send` has returned.
+        No more than `most` wait, sent and not begun, but for what others send at the same moment.
+        They count as sent once `send` has returned.
         """
 
     def recall(self, before: datetime) -> int:
@@ -216,3 +217,25 @@ class Workers(Protocol):
 
     def bury(self) -> int:
         """Give up what those hold whose lease is over, and forget them; tell how many they were."""
+
+
+class Hosts(Protocol):
+    """Servers that workers ask, and how many requests at once each worker may have there."""
+
+    def share(
+        self,
+        owner: str,
+        asks: Mapping[str, int],
+        idle: Sequence[str],
+        limit: int,
+        lease_s: float,
+    ) -> dict[str, int]:
+        """Ask for permits of servers, given those in use, and give back those of idle ones.
+
+        All owners together have `limit` permits of a server, shared equally as soon as all have
+        asked again; more only where more are in use. Tells how many the owner has of each, for
+        `lease_s` seconds.
+        """
+
+    def leave(self, owner: str) -> None:
+        """Give back all that an owner has."""

@@ -22,7 +22,7 @@ from pixmill.jobs.expiry import Expiry
 from pixmill.jobs.list_orders import KINDS
 from pixmill.jobs.lists import ListRunner
 from pixmill.jobs.operations import KIND, OperationsRunner
-from pixmill.store import catalog_stands, open_results
+from pixmill.store import catalog_stands, open_results, where
 from pixmill.web.armor import Armor
 from pixmill.web.auth import Credentials
 from pixmill.web.bodies import MULTIPART_BYTES, BodyLimits
@@ -119,7 +119,7 @@ def create_app(
             poster = await stack.enter_async_context(Poster(webhook_options(settings)))
             sender = WebhookSender(catalog, poster, log, metrics)
             await stack.enter_async_context(sender.at_work())
-            results = open_results(settings.blobs, settings.data)
+            results = open_results(where(settings).blobs, settings.data)
             loop = asyncio.get_running_loop()
             rendering = Rendering(engine, depot.originals, results.spool, loop)
             shared = engine.shared(settings.jobs)

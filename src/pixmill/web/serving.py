@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from pixmill.errors import OutputError
-from pixmill.store import SCOPES, open_archive, open_catalog
+from pixmill.store import SCOPES, open_archive, open_catalog, where
 from pixmill.web.access import Log
 from pixmill.web.app import create_app
 from pixmill.web.key_file import KeyFile
@@ -36,8 +36,7 @@ def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
     """
     metrics, log = Metrics(), Log(settings.log_format)
     with open_catalog(settings.catalog, settings.data) as catalog, ExitStack() as stack:
-        where = (settings.archive, settings.catalog, settings.blobs, settings.data)
-        archive = stack.enter_context(open_archive(*where))
+        archive = stack.enter_context(open_archive(*where(settings)))
         file: KeyFile | None = None
         if settings.bootstrap_key_file is not None and not catalog.keys.all():
             # Before there is a first key, since there never is another first one.

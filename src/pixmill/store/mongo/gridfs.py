@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -18,9 +16,11 @@ from bson import ObjectId
 from pixmill.errors import OutputError
 from pixmill.store.blobs import BlobInfo, check_blob_name
 from pixmill.store.mongo.bucket import CHUNK_BYTES, Bucket
+from pixmill.store.spool import Spool, explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
     from types import TracebackType
 
     from pixmill.store.blobs import Content
@@ -34,20 +34,18 @@ class GridBlobs:
 
     def __init__(self, database: MongoDatabase, spool: Path) -> None:
         self._database = database
-        self._spool = spool.absolute()
+        self._spool = Spool(spool)
 
     @property
     def spool(self) -> Path:
         """The folder of files that are not blobs yet; made where it is missing."""
-        with _explained(self._spool):
-            self._spool.mkdir(parents=True, exist_ok=True)
-        return self._spool
+        return self._spool.made()
 
     def put(self, name: str, content: Content) -> None:
         """Keep a blob; OutputError also where there is one of that name."""
         self._bucket(name).write(file_id(name), name.partition("/")[2], _pieces(content))
         if isinstance(content, Path):
-            with _explained(content):
+            with explained(content):
                 content.unlink()
 
     def open(self, name: str) -> GridBlob | None:
@@ -85,11 +83,7 @@ class GridBlobs:
 
     def stale_files(self, before: datetime) -> Iterator[Path]:
         """Give the files of the spool that were left before a time, in UTC."""
-        with _explained(self._spool):
-            for path in self.spool.iterdir():
-                with suppress(FileNotFoundError):  # put meanwhile
-                    if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
-                        yield path
+        return self._spool.stale_files(before)
 
     def _bucket(self, name: str) -> Bucket:
         check_blob_name(name)
@@ -148,17 +142,9 @@ def file_id(name: str) -> ObjectId:
 
 def _pieces(content: Content) -> Iterator[bytes]:
     if isinstance(content, Path):
-        with _explained(content), content.open("rb") as file:
+        with explained(content), content.open("rb") as file:
             while piece := file.read(CHUNK_BYTES):
                 yield piece
     else:
         for start in range(0, len(content), CHUNK_BYTES):
             yield bytes(content[start : start + CHUNK_BYTES])
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{path} can not be used: {error.strerror or error}") from error

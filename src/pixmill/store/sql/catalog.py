@@ -8,6 +8,7 @@ from pixmill.store.opening import utc_now
 from pixmill.store.sql import postgres
 from pixmill.store.sql.archive import SqlArchive
 from pixmill.store.sql.database import Database
+from pixmill.store.sql.hosts import SqlHosts
 from pixmill.store.sql.jobs import SqlJobs
 from pixmill.store.sql.keys import SqlKeys
 from pixmill.store.sql.palettes import SqlPalettes
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from pixmill.store.local import LocalBlobs
+    from pixmill.store.blobs import OwnBlobs
     from pixmill.store.opening import Claim, Place
 
 
@@ -40,6 +41,7 @@ class SqlCatalog:
         self.jobs = SqlJobs(database)
         self.shards = SqlShards(database)
         self.workers = SqlWorkers(database)
+        self.hosts = SqlHosts(database)
         self.webhooks = SqlWebhooks(database)
         self.secrets = SqlSecrets(database, "urls")
         self.webhook_secrets = SqlSecrets(database, "webhooks")
@@ -66,7 +68,7 @@ def open_catalog_at(place: Place, clock: Callable[[], datetime]) -> SqlCatalog:
 
 
 def open_archive_at(
-    place: Place, blobs: LocalBlobs, clock: Callable[[], datetime], claim: Claim
+    place: Place, blobs: OwnBlobs, clock: Callable[[], datetime], claim: Claim
 ) -> SqlArchive:
     """Open the archive in the database of a catalog, which is treated as by `open_catalog_at`."""
     archive = SqlArchive(_opened(place, clock, unasked=place.embedded)[0], blobs)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pixmill.store.jobs import Job, Outcome, Progress, Result, Webhook
+from sqlalchemy import or_, select
+
+from pixmill.store.jobs import Job, Outcome, Progress, Result, Webhook, is_job_id
 from pixmill.store.sql.schema import jobs
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection
 
 CHANGED = {"revision": jobs.c.revision + 1}
 """What every change sets besides."""
@@ -33,3 +40,23 @@ def job_of(row: Any) -> Job:
         webhook=webhook,
         shards=row.shards,
     )
+
+
+def this_job(id_: str, key_id: int | None = None) -> ColumnElement[bool]:
+    """Tell a job by its id, if it is of the key where one is given."""
+    this = jobs.c.id == (id_ if is_job_id(id_) else "")
+    return this if key_id is None else this & (jobs.c.key_id == key_id)
+
+
+def is_free(now: datetime) -> ColumnElement[bool]:
+    """Tell a job that waits, or whose lease is over."""
+    is_over = (jobs.c.state == "running") & (jobs.c.lease_until <= now)
+    return or_(jobs.c.state == "queued", is_over)
+
+
+def row_of(connection: Connection, this: ColumnElement[bool], *, locked: bool = False) -> Any:
+    """Find the row of a job; with `locked` none that another transaction has."""
+    query = select(jobs).where(this)
+    if locked:
+        query = query.with_for_update(skip_locked=True)
+    return connection.execute(query).one_or_none()

@@ -251,6 +251,16 @@ workers = Table(
     Column("lease_until", UtcTime, nullable=False),
 )
 
+host_shares = Table(
+    "host_shares",
+    metadata,
+    Column("host", String(300), primary_key=True),
+    Column("owner", String(32), primary_key=True),
+    Column("permits", Integer, nullable=False),
+    Column("lease_until", UtcTime, nullable=False),
+)
+Index("host_shares_of_owner", host_shares.c.owner)
+
 secrets = Table(
     "secrets",
     metadata,

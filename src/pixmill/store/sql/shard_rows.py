@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select, update
+
+from pixmill.store.archive import clean_text
 from pixmill.store.shards import (
     MAX_DEATHS,
     MOST_TOLD,
@@ -14,9 +17,12 @@ from pixmill.store.shards import (
     Shard,
     ShardId,
 )
+from pixmill.store.sql.schema import shards
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from sqlalchemy import Connection
 
 _CAUSE_CHARS = 500
 
@@ -51,7 +57,8 @@ def given_up(
 
     Where it `died` it is next run alone, and counted only if it was `alone`.
     """
-    told = [*json.loads(row.failed_attempts), [row.worker, now.isoformat(), cause[:_CAUSE_CHARS]]]
+    why = clean_text(cause, _CAUSE_CHARS)
+    told = [*json.loads(row.failed_attempts), [row.worker, now.isoformat(), why]]
     deaths = row.deaths + (died and alone)
     return {
         "state": "dead" if deaths >= MAX_DEATHS else "waiting",
@@ -62,3 +69,23 @@ def given_up(
         "published_at": None,
         "failed_attempts": json.dumps(told[-MOST_TOLD:]),
     }
+
+
+def give_up_all(
+    connection: Connection, owner: str, now: datetime, jobs: int = 0, *, known: bool = True
+) -> int:
+    """Give up all attempts of an owner that is gone; tell how many they were.
+
+    He had so many jobs besides. Of one who is not `known` as a worker, nothing tells that it died.
+    """
+    held = (shards.c.owner == owner) & (shards.c.state == "running")
+    rows = connection.execute(select(shards).where(held).with_for_update()).all()
+    others = len(rows) - 1 + jobs
+    beside = f" with {others} more at work" if others else ""
+    for row in rows:
+        died = f"its worker {row.worker} died{beside}: nothing was heard of it any more"
+        cause = died if known else f"its worker {row.worker} was held to be gone when it began"
+        values = given_up(row, cause, now, died=known, alone=not others)
+        this = (shards.c.job_id == row.job_id) & (shards.c.number == row.number)
+        connection.execute(update(shards).where(this).values(values))
+    return len(rows)

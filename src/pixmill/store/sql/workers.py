@@ -10,11 +10,9 @@ from sqlalchemy import delete, func, insert, null, select, update
 from pixmill.store.shards import Task, Worker
 from pixmill.store.sql.contention import patiently
 from pixmill.store.sql.schema import jobs, shards, workers
-from pixmill.store.sql.shard_rows import given_up
+from pixmill.store.sql.shard_rows import give_up_all
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from sqlalchemy import Connection
 
     from pixmill.store.sql.database import Database
@@ -88,31 +86,32 @@ class SqlWorkers:
     def bury(self) -> int:
         """Give up what those hold whose lease is over."""
         is_over = workers.c.lease_until <= self._database.now()
-        query = select(workers.c.token, workers.c.name).where(is_over)
+        query = select(workers.c.token).where(is_over)
+        # As of one that was buried, or left, and began a shard before it was back.
+        unknown = shards.c.owner.not_in(select(workers.c.token))
+        lost = select(shards.c.owner).where(shards.c.state == "running", unknown).distinct()
         with self._database.reading() as connection:  # nobody asks in vain for the right to write
-            if connection.execute(query).first() is None:
+            if not (connection.execute(query).first() or connection.execute(lost).first()):
                 return 0
 
         def buried() -> int:
             with self._database.writing() as connection:
-                found = connection.execute(query.with_for_update(skip_locked=True)).all()
-                for token, name in found:
-                    self._bury(connection, token, name)
+                over = connection.execute(query.with_for_update(skip_locked=True))
+                found = over.scalars().all()
+                for token in found:
+                    self._bury(connection, token)
+                for token in connection.execute(lost).scalars().all():
+                    give_up_all(connection, token, self._database.now(), known=False)
                 return len(found)
 
         return patiently(buried)
 
-    def _bury(self, connection: Connection, token: str, name: str) -> None:
-        now = self._database.now()
-        held = (shards.c.owner == token) & (shards.c.state == "running")
-        rows = connection.execute(select(shards).where(held).with_for_update()).all()
-        others = len(rows) - 1 + held_jobs(connection, token)
-        beside = f" with {others} more at work" if others else ""
-        cause = f"its worker {name} died{beside}: nothing was heard of it any more"
-        for row in rows:
-            values: dict[str, Any] = given_up(row, cause, now, died=True, alone=not others)
-            this = (shards.c.job_id == row.job_id) & (shards.c.number == row.number)
-            connection.execute(update(shards).where(this).values(values))
+    def _bury(self, connection: Connection, token: str) -> None:
+        others = held_jobs(connection, token)
+        beside = give_up_all(connection, token, self._database.now(), others)
+        if beside and others:  # nor is any of these jobs held to this death later
+            its = (jobs.c.state == "running") & (jobs.c.lease_owner == token)
+            connection.execute(update(jobs).where(its).values(lease_owner=None))
         connection.execute(delete(workers).where(workers.c.token == token))
 
 

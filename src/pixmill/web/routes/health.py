@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, Response
 
 from pixmill.errors import OutputError
+from pixmill.store.blobs import GREYS
 from pixmill.web.errors import ApiError
 from pixmill.web.openapi import STATE, answers
 from pixmill.web.services import Parts, Services, needs
@@ -22,6 +23,7 @@ _OPEN: dict[str, Any] = {"security": []}
 _RETRY_AFTER_S = 5
 _PROBE_BYTES = 4096
 _PROBE_S = 3.0
+_PROBE_NAME = f"{GREYS}/probe"
 
 
 @router.get("/healthz", summary="Alive?", responses=answers(STATE), openapi_extra=_OPEN)
@@ -66,10 +68,11 @@ def _has_catalog(parts: Services) -> bool:
 
 
 def _has_archive(parts: Services) -> bool:
-    """Tell whether images can be asked for, and files be put where theirs are."""
+    """Tell whether images and their files can be asked for, and new files be made."""
     archive = parts.depot.archive
     try:
         archive.page(1)
+        archive.blobs.open(_PROBE_NAME)  # which is not there
         with tempfile.TemporaryFile(dir=archive.blobs.spool, buffering=0) as file:
             file.write(bytes(_PROBE_BYTES))
     except (OutputError, OSError):

@@ -2,115 +2,49 @@
 
 Owns names, defaults, units and ranges of everything that can be set; what a setting does is said
 where it is used. The file is `pixmill.toml` in the current directory, or the one that
-`PIXMILL_CONFIG` names. A variable that is set but empty is as if not set.
+`PIXMILL_CONFIG` names. A variable that is set but empty is as if not set; what `PIXMILL_NAME_FILE`
+names is read for `PIXMILL_NAME`.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import tomllib
-from fractions import Fraction
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
 from pixmill.errors import UsageError
+from pixmill.settings.cpus import usable_cpus
+from pixmill.settings.files import file_variable, read_files
+from pixmill.settings.values import HeaderText, Networks, Place, Size, Words, parse_size
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+__all__ = ["Settings", "load_settings", "parse_size", "source_of", "usable_cpus"]
 
-_SIZE = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _PREFIX = "PIXMILL_"
+_SECRETS = {"s3_access_key", "s3_secret_key"}
 # where a flag's name is not its setting's
 _FLAGS = {"allow_networks": "--allow-network", "trusted_proxies": "--trusted-proxy"}
-
-
-def parse_size(value: object) -> object:
-    """Turn `512M`, `1G` or `1.5 GiB` into bytes (binary multiples); other types pass unchanged.
-
-    Raises ValueError where a text is no size.
-    """
-    if not isinstance(value, str):
-        return value
-    match = _SIZE.fullmatch(value.strip())
-    if match is None:
-        raise ValueError("this is no size; write 512M or 1G")
-    return int(Fraction(match[1]) * 2 ** _UNITS[match[2].upper()])
-
-
-def _networks(value: object) -> object:
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    if not isinstance(value, list | tuple):
-        return value
-    return tuple(ip_network(part) if isinstance(part, str) else part for part in value)
-
-
-def _words(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _header_text(value: str) -> str:
-    if not (value.isascii() and value.isprintable()):
-        raise ValueError("only printable ASCII can stand in a header")
-    return value
-
-
-def usable_cpus(
-    membership: Path = Path("/proc/self/cgroup"), hierarchy: Path = Path("/sys/fs/cgroup")
-) -> int:
-    """Return how many processors this process may use: its affinity, cut by its cgroups' quotas.
-
-    `membership` names the process's cgroup and `hierarchy` is where they are mounted (version 2, as
-    containers and systemd have it).
-    """
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([cpus, *(round(quota) for quota in _quotas(membership, hierarchy))]))
-
-
-def _quotas(membership: Path, hierarchy: Path) -> Iterator[float]:
-    """Yield the quotas, in processors, of the process's cgroup and of those around it."""
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except OSError:  # no cgroups on this system
-        return
-    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
-    for folder in (hierarchy / own, *(hierarchy / own).parents):
-        if not folder.is_relative_to(hierarchy):
-            return
-        try:
-            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
-            if quota != "max":
-                yield int(quota) / int(period)
-        except (OSError, ValueError):  # no such limit here
-            continue
-
-
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
-Size = Annotated[int, BeforeValidator(parse_size)]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
-HeaderText = Annotated[str, AfterValidator(_header_text)]
 
 
 class Settings(BaseSettings):
     """Everything that can be set. Sizes are bytes and may be written `512M`; times are seconds."""
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # it may be a secret
     )
 
     fetchers: int = Field(64, ge=1, le=10_000, description="downloads under way at once")
@@ -178,8 +112,24 @@ class Settings(BaseSettings):
         description="database of the archive's images: as the catalog, or mongodb://HOST/NAME "
         "(default: the catalog)",
     )
-    blobs: Path | None = Field(
-        None, description="folder of the archive's files (default: blobs in the data folder)"
+    blobs: Place | None = Field(
+        None,
+        description="folder of the archive's files, or s3://BUCKET/PREFIX (default: blobs in the "
+        "data folder)",
+    )
+    s3_endpoint: str | None = Field(
+        None, description="URL of the S3 service (default: AWS_ENDPOINT_URL, else that of AWS)"
+    )
+    s3_region: str | None = Field(
+        None, description="region of the bucket (default: AWS_REGION, else us-east-1)"
+    )
+    s3_access_key: SecretStr | None = Field(
+        None,
+        description="access key of S3, a secret (default: AWS_ACCESS_KEY_ID, or what the machine "
+        "is given)",
+    )
+    s3_secret_key: SecretStr | None = Field(
+        None, description="secret key that goes with s3_access_key, a secret"
     )
     originals: bool = Field(default=True, description="keep originals in the archive beside greys")
     keep: float | None = Field(
@@ -266,7 +216,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: flags first, then the environment, then the file."""
         file = TomlConfigSettingsSource(settings_cls, toml_file=_config_file())
-        return init_settings, env_settings, file
+        from_files = read_files({name: _variable(name) for name in settings_cls.model_fields})
+        secrets = InitSettingsSource(settings_cls, from_files)
+        return init_settings, env_settings, secrets, file
+
+
+def _variable(name: str) -> str:
+    return _PREFIX + name.upper()
 
 
 def _config_file() -> Path:
@@ -286,16 +242,17 @@ def load_settings(**flags: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         wrong = {str(part["loc"][0]): _sentence(part, given, file) for part in error.errors()}
-        raise UsageError("; ".join(wrong.values())) from error
+        raise UsageError("; ".join(wrong.values())) from None  # the cause shows secrets
     except (ValueError, OSError) as error:  # no TOML, no UTF-8, or not readable
         raise UsageError(f"the settings in {str(file)!r} can not be read: {error}") from error
 
 
 def source_of(name: str) -> str:
     """Tell where a setting comes from if no flag names it: a variable, the file, or `default`."""
-    variable = _PREFIX + name.upper()
-    if os.environ.get(variable):
-        return variable
+    variable = _variable(name)
+    for named in (variable, file_variable(variable)):
+        if os.environ.get(named):
+            return named
     file = _config_file()
     try:
         with file.open("rb") as opened:
@@ -307,14 +264,17 @@ def source_of(name: str) -> str:
 def _sentence(part: Any, flags: dict[str, Any], file: Path) -> str:
     """Say of one of pydantic's errors what is wrong with which value, and where that stands."""
     name, value = str(part["loc"][0]), part["input"]
-    variable = _PREFIX + name.upper()
+    variable = _variable(name)
     if name in flags:
         where, value = _FLAGS.get(name) or f"--{name.replace('_', '-')}", flags[name]
     elif os.environ.get(variable):
         where, value = variable, os.environ[variable]
+    elif os.environ.get(file_variable(variable)):
+        return f"{file_variable(variable)}: what its file holds is no value of this setting"
     else:
         where = f"{name} in {str(file)!r}"
     if part["type"] == "extra_forbidden":
         return f"{where}: there is no such setting"
     reason = part["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{where}: {value!r}: {reason}"
+    shown = "***" if name in _SECRETS else repr(value)
+    return f"{where}: {shown}: {reason}"

@@ -1,0 +1,266 @@
+"""What waits in the catalog is told to workers, and nobody is buried who could not be heard."""
+
+from __future__ import annotations
+
+import queue
+from types import SimpleNamespace
+
+import pytest
+
+from pixmill.errors import OutputError
+from pixmill.jobs import relay as module
+from pixmill.jobs.relay import Relay
+from pixmill.store import open_catalog
+from pixmill.store.jobs import NewJob
+from pixmill.store.shards import NewShard, ShardId, Worker
+from tests.contract.catalogs import START, Clock, plan
+
+LEASE_S = 30.0
+SHARDS = 60
+
+
+class Broker:
+    """Takes what is sent, unless it is down."""
+
+    def __init__(self):
+        self.shards, self.operations = [], []
+        self.heard = queue.SimpleQueue()
+        self.down = False
+
+    def send_shards(self, ids):
+        self._take(self.shards, ids)
+
+    def send_operations(self, ids):
+        self._take(self.operations, ids)
+
+    def _take(self, place, ids):
+        if self.down:
+            raise OutputError("the broker can not be used")
+        place += ids
+        self.heard.put(len(ids))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock of the catalog and of the relay; seconds by it are those since its start."""
+    clock = Clock()
+    monkeypatch.setattr(module, "utc_now", clock)
+
+    def monotonic():
+        return (clock() - START).total_seconds()
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=monotonic))
+    return clock
+
+
+@pytest.fixture
+def catalog(tmp_path, clock):
+    with open_catalog(None, tmp_path / "data", clock=clock) as opened:
+        opened.keys.add("one", ["jobs"])
+        yield opened
+
+
+@pytest.fixture
+def broker():
+    return Broker()
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def relay(catalog, broker, told):
+    """One that is not started: each of its rounds is made by `turn`."""
+    return Relay(catalog, broker, lease_s=LEASE_S, told=lambda what, error: told.append(str(error)))
+
+
+def turn(relay):
+    """Make one round of its thread, here."""
+    condition, relay._stopped = relay._changed, False
+
+    def stop(*_):
+        relay._stopped = True
+
+    relay._changed = _Once(stop)
+    try:
+        relay._work()
+    finally:
+        relay._changed = condition
+
+
+class _Once:
+    """A condition that is over as soon as it is waited for."""
+
+    def __init__(self, wait_for):
+        self.wait_for = wait_for
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+
+@pytest.fixture
+def job_id(catalog):
+    job, _ = catalog.jobs.add(NewJob(key_id=None, kind="command", spec={}))
+    catalog.jobs.claim_this(job.id, "planner", 1e6)
+    new = [NewShard(1, number + 1, number + 1, (0, number)) for number in range(SHARDS)]
+    plan(catalog.shards, job.id, "planner", new, complete=True)
+    return job.id
+
+
+def operations(catalog, kind="operations"):
+    return catalog.jobs.add(NewJob(key_id=1, kind=kind, spec={}))[0].id
+
+
+def renew(catalog, token="w", slots=2, lease_s=LEASE_S):
+    catalog.workers.renew(Worker(token, token, slots, "1", START, START), lease_s)
+
+
+def claim(catalog, job_id, number=0, owner="w"):
+    shard = catalog.shards.claim(ShardId(job_id, number), owner, owner)
+    assert shard
+    return shard
+
+
+def state(catalog, job_id, number=0):
+    return catalog.shards.find(ShardId(job_id, number)).state
+
+
+def test_workers_are_told_of_what_waits_a_little_ahead(catalog, broker, relay, clock, job_id):
+    turn(relay)
+    assert [id_.number for id_ in broker.shards] == list(range(8))  # so that the first finds some
+    renew(catalog, "a", slots=2)
+    renew(catalog, "b", slots=3)
+    turn(relay)
+    assert len(broker.shards) == 8 + 3 * 5
+    turn(relay)
+    assert len(broker.shards) == len(set(broker.shards)) == 23
+    claim(catalog, job_id, 0, "a")
+    clock.forward(LEASE_S / 2)
+    renew(catalog, "a", slots=2)
+    clock.forward(LEASE_S / 2)  # the other is not heard of any more
+    turn(relay)
+    assert len(broker.shards) == 23
+    for number in range(1, 10):
+        claim(catalog, job_id, number, "a")
+    turn(relay)
+    assert len(broker.shards) == 10 + 8 + 3 * 2
+
+
+def test_workers_are_told_of_all_jobs_of_operations_and_of_no_other_kind(
+    catalog, broker, relay, monkeypatch
+):
+    monkeypatch.setattr("pixmill.store.sql.job_leases._SENT_TOGETHER", 2)
+    operations(catalog, "colors")
+    ids = [operations(catalog) for _ in range(5)]
+    turn(relay)
+    assert broker.operations == ids
+    turn(relay)
+    assert broker.operations == ids
+
+
+def test_what_the_broker_has_lost_is_told_again(catalog, broker, relay, clock, job_id):
+    id_ = operations(catalog)
+    turn(relay)
+    broker.shards.clear()
+    broker.operations.clear()
+    renew(catalog, slots=0, lease_s=1e6)
+    claim(catalog, job_id, 0)
+    clock.forward(29)
+    turn(relay)
+    assert (broker.operations, broker.shards) == ([], [ShardId(job_id, 8)])
+    clock.forward(2)
+    turn(relay)
+    assert broker.operations == [id_]
+    clock.forward(15 * 60 - 32)
+    broker.shards.clear()
+    turn(relay)
+    assert broker.shards == []
+    clock.forward(2)
+    turn(relay)
+    assert [each.number for each in broker.shards] == list(range(1, 8))
+
+
+def test_the_dead_are_buried(catalog, broker, relay, clock, job_id):
+    renew(catalog)
+    claim(catalog, job_id)
+    clock.forward(LEASE_S + 1)
+    turn(relay)
+    assert state(catalog, job_id) == "waiting"
+    assert ShardId(job_id, 0) in broker.shards  # and what they held is told of at once
+
+
+def test_nobody_is_buried_in_the_first_lease(catalog, broker, told, clock, job_id):
+    renew(catalog, lease_s=1.0)
+    claim(catalog, job_id)
+    clock.forward(1e6)
+    relay = Relay(catalog, broker, lease_s=LEASE_S, told=lambda *_: None)
+    clock.forward(LEASE_S - 1)
+    turn(relay)
+    assert state(catalog, job_id) == "running"
+    clock.forward(1)
+    turn(relay)
+    assert state(catalog, job_id) == "waiting"
+
+
+def test_nobody_is_buried_in_the_lease_after_an_outage(catalog, relay, told, clock, job_id):
+    """Those who are alive could not say so either."""
+    clock.forward(LEASE_S)
+    renew(catalog)
+    claim(catalog, job_id)
+    catalog.jobs.recall = outage
+    for _ in range(4):  # past the worker's lease
+        clock.forward(LEASE_S / 4)
+        turn(relay)
+    del catalog.jobs.recall
+    assert len(told) == 4
+    clock.forward(LEASE_S - 1)
+    turn(relay)
+    assert state(catalog, job_id) == "running"
+    clock.forward(2)
+    turn(relay)
+    assert state(catalog, job_id) == "waiting"
+
+
+def outage(*_):
+    raise OutputError("the catalog can not be used")
+
+
+def test_what_could_not_be_told_is_told_later(catalog, broker, relay, told, job_id):
+    id_ = operations(catalog)
+    broker.down = True
+    turn(relay)
+    assert told == ["the broker can not be used"]
+    broker.down = False
+    turn(relay)
+    assert broker.operations == [id_]
+    assert len(broker.shards) == 8
+
+
+def test_it_looks_as_soon_as_it_is_woken_and_ends_when_it_is_told_to(
+    catalog, broker, told, monkeypatch
+):
+    monkeypatch.setattr(module, "EVERY_S", 3600.0)
+    relay = Relay(catalog, broker, lease_s=LEASE_S, told=lambda *_: None)
+    first = operations(catalog)
+    relay.start()
+    assert broker.heard.get(timeout=30) == 1
+    for _ in range(3):
+        second = operations(catalog)
+        relay.wake()
+        assert broker.heard.get(timeout=30) == 1
+    assert (broker.operations[0], broker.operations[-1]) == (first, second)
+    relay.stop()
+    assert not relay._thread.is_alive()
+
+
+def test_of_two_relays_each_job_is_told_by_one(catalog, broker, relay, told):
+    other = Relay(catalog, broker, lease_s=LEASE_S, told=lambda *_: None)
+    ids = [operations(catalog) for _ in range(3)]
+    for each in (relay, other, relay):
+        turn(each)
+    assert broker.operations == ids
