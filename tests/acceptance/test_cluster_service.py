@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import threading
 import time
 
+import psutil
 import pytest
 from PIL import Image
 
+from tests import shards
 from tests.acceptance.test_cluster import alone, table, write_list
 from tests.cluster import Cluster, wait_until
+from tests.origin import answer
 from tests.pictures import plain
 from tests.serving import serving
 
@@ -103,3 +108,76 @@ def test_jobs_wait_for_the_broker(cluster, rabbit, service):
     waiting = operate(service, (6, 6, 6), "invert")
     rabbit.start()
     assert followed(service, waiting)["state"] == "succeeded"
+
+
+def test_the_cluster_is_told_by_the_service_while_it_works(cluster, service, origin):
+    release = threading.Event()
+
+    async def hold(exchange):
+        await asyncio.to_thread(release.wait, 60)
+        await answer(plain((1, 2, 3), 4, 4))(exchange)
+
+    def cluster_now():
+        return service.get("/cluster").raise_for_status().json()
+
+    wait_until(lambda: cluster_now()["queues"] == {"interactive": 0, "bulk": 0, "dead": 0})
+    urls = [origin.on("/held.png", hold)] * 100
+    job = service.post("/jobs?kind=colors", content="\n".join(urls), headers=PLAIN).json()
+    wait_until(lambda: (cluster_now()["queues"] or {}).get("bulk") == 5)
+    assert cluster_now()["workers"] == []
+    cluster.start("a")
+    try:
+        wait_until(lambda: [len(each["at_work"]) for each in cluster_now()["workers"]] == [2])
+        told = cluster_now()
+        (worker,) = told["workers"]
+        assert {task["job"] for task in worker["at_work"]} == {job["id"]}
+        assert told["shards"] == {"waiting": 3, "running": 2, "done": 0, "dead": 0}
+        assert service.get(f"/jobs/{job['id']}").json()["shards"] == told["shards"]
+    finally:
+        release.set()
+    told = followed(service, job)
+    assert (told["state"], told["progress"]["done"]) == ("succeeded", 100)
+    assert "shards" not in told
+
+
+def test_a_list_of_the_service_goes_on_once_its_dead_shards_are_redriven(cluster, service, origin):
+    """What is dead is told, redriven over HTTP, and the table is whole."""
+    urls = write_list(origin, cluster.folder)
+    alone(cluster, "colors", urls, "-o", "one.csv")
+    job = service.post("/jobs?kind=colors", content=urls.read_bytes(), headers=PLAIN).json()
+    with cluster.catalog() as catalog:
+        wait_until(lambda: catalog.jobs.find(job["id"]).shards)
+        shards.kill(catalog, catalog.jobs.find(job["id"]), 1, shards.at_work(catalog, "gone"))
+        catalog.workers.leave(shards.at_work(catalog, "gone").token)
+    cluster.start("a")
+    told = followed(service, job)
+    assert (told["state"], told["code"]) == ("stalled", "internal")
+    assert f"pixmill jobs redrive {job['id']}" in told["message"]
+    assert told["shards"]["dead"] == 1
+    (dead,) = service.get("/cluster").json()["dead"]
+    assert (dead["job"], dead["shard"]) == (job["id"], 1)
+    assert service.post(f"/jobs/{job['id']}/redrive").json()["state"] == "queued"
+    told = followed(service, job)
+    assert told["state"] == "succeeded", told
+    got = [service.get(told["links"][name]).content for name in ("result", "errors")]
+    assert got == table(cluster.folder, "one.csv")
+
+
+@contextlib.contextmanager
+def hanging(rabbit):
+    """The broker's processes stand still until the end of the context."""
+    processes = psutil.Process(rabbit.process.pid).children(recursive=True)
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+def test_a_broker_that_hangs_keeps_no_page_waiting(cluster, rabbit, service):
+    wait_until(lambda: service.get("/cluster").json()["queues"])
+    with hanging(rabbit):
+        wait_until(lambda: service.get("/cluster", timeout=5).json()["queues"] is None)
+    wait_until(lambda: service.get("/cluster").json()["queues"])

@@ -63,7 +63,7 @@ def stalled(data):
         job, _ = catalog.jobs.add(NewJob(key_id=None, kind="command", spec=spec))
         catalog.jobs.claim_this(job.id, "me", 60)
         new = [NewShard(10, 1 + 10 * n, 10 + 10 * n, (0, n)) for n in range(3)]
-        catalog.shards.plan(job.id, "me", new, complete=True)
+        catalog.shards.plan(job.id, "me", 0, new, complete=True)
         for number in (0, 2):
             shard = catalog.shards.claim(ShardId(job.id, number), "w", "worker-1")
             catalog.shards.commit(shard, shard.counts)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from pixmill.store import Catalog
     from pixmill.store.jobs import Event, Job
-    from pixmill.store.shards import Shard
 
 jobs = typer.Typer(
     no_args_is_help=True, help="Look at, cancel, repeat and wait for the jobs of the service."
@@ -132,7 +131,9 @@ def dead(json: Json = False) -> None:
     with _catalog() as catalog:
         found = catalog.shards.dead(_MOST_DEAD)
     if json:
-        write_lines(json_module.dumps(_dead_document(shard), ensure_ascii=False) for shard in found)
+        from pixmill.web.shard_views import dead_as_json  # noqa: PLC0415  help needs none of it
+
+        write_lines(json_module.dumps(dead_as_json(shard), ensure_ascii=False) for shard in found)
         return
     if not found:
         write_lines(["no part of a list is dead"])
@@ -150,26 +151,15 @@ def dead(json: Json = False) -> None:
 @jobs.command()
 def redrive(id_: Id, json: Json = False) -> None:
     """Have the dead parts of a job done again, once what killed its workers is gone."""
-    from pixmill.store.jobs import FINISHED  # noqa: PLC0415  help needs none of it
+    from pixmill.jobs.redriving import redrive as redriven  # noqa: PLC0415  help needs none of it
+    from pixmill.store.jobs import FINISHED  # noqa: PLC0415
 
     with _catalog() as catalog:
         if (job := _find(catalog, id_)).state in FINISHED:
             raise RunError(f"the job {id_} is {job.state}: nothing of it is done any more")
-        number = catalog.shards.redrive(id_)
-        moved = catalog.jobs.move(id_, "redrive")  # one that is not stalled yet just goes on
-        if not number and moved is None:
+        if not redriven(catalog, id_):
             raise RunError(f"no part of the job {id_} is dead; `pixmill jobs dead` lists those")
         _tell(_find(catalog, id_), json=json)
-
-
-def _dead_document(shard: Shard) -> dict[str, object]:
-    return {
-        "job": shard.id.job_id,
-        "shard": shard.id.number,
-        "first_line": shard.lines.first_line,
-        "last_line": shard.lines.last_line,
-        "attempts": [attempt._asdict() for attempt in shard.failed_attempts],
-    }
 
 
 @contextmanager

@@ -160,6 +160,8 @@ class Broker:
 
     def depths(self) -> dict[str, int]:
         """Tell how many messages wait in each queue."""
+        if not self._declared:
+            self.declare()
         with self._channel() as channel:
             return {
                 name: channel.queue_declare(queue_name(name), passive=True).message_count
@@ -177,4 +179,5 @@ class Broker:
         try:
             yield
         except (*_ERRORS, *self._app.connection_for_write().channel_errors) as error:
+            self._declared = False  # whatever was there may be gone
             raise OutputError(f"the broker can not be used: {error}") from error

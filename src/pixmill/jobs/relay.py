@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,13 +30,16 @@ _LEAST_AHEAD = 8
 _JOBS_AHEAD = 200
 _LONG = timedelta(minutes=15)
 _SOON = timedelta(seconds=30)
-_LOOK_EVERY_S = 5.0
+LOOK_EVERY_S = 5.0
 
 
 class Look(NamedTuple):
-    """How a cluster stands: messages by queue, dead shards, workers, and the longest wait."""
+    """How a cluster stands: messages by queue, dead shards, workers, and the longest wait.
 
-    queues: Mapping[str, int]
+    `queues` is None where the broker can not be asked.
+    """
+
+    queues: Mapping[str, int] | None
     dead_shards: int
     workers: int
     oldest_queued_s: float
@@ -92,10 +96,11 @@ class Relay:
             try:
                 self._tend()
                 self._send()
-                self._look()
             except OutputError as error:
                 self._trusted_from = time.monotonic() + self._lease_s
                 self._told("workers can not be told what waits", error)
+            with suppress(OutputError):  # which is told by then
+                self._look()
             with self._changed:
                 self._changed.wait_for(lambda: self._woken or self._stopped, EVERY_S)
                 self._woken = False
@@ -118,11 +123,11 @@ class Relay:
         """Tell how the cluster stands; and what an empty queue should hold has been lost."""
         if time.monotonic() < self._look_at:
             return
-        self._look_at = time.monotonic() + (_LOOK_EVERY_S if self._seen else _SOON.total_seconds())
-        depths, now = self._broker.depths(), utc_now()
-        if not depths[BULK]:
+        self._look_at = time.monotonic() + (LOOK_EVERY_S if self._seen else _SOON.total_seconds())
+        depths, now = self._depths(), utc_now()
+        if depths is not None and not depths[BULK]:
             self._catalog.shards.recall(now - _SOON)
-        if not depths[INTERACTIVE]:
+        if depths is not None and not depths[INTERACTIVE]:
             self._catalog.jobs.recall(now - _SOON)
         if self._seen is not None:
             oldest = self._catalog.jobs.oldest_queued()
@@ -133,3 +138,10 @@ class Relay:
                 oldest_queued_s=(now - oldest).total_seconds() if oldest else 0.0,
             )
             self._seen(look)
+
+    def _depths(self) -> Mapping[str, int] | None:
+        try:
+            return self._broker.depths()
+        except OutputError as error:
+            self._told("the broker can not be asked how much waits", error)
+            return None

@@ -153,6 +153,9 @@ class Jobs(Protocol):
     def page(self, limit: int, key_id: int | None = None, behind: int | None = None) -> list[Job]:
         """List jobs, the newest first, those behind a `place`."""
 
+    def of_commands(self, limit: int) -> list[Job]:
+        """List the jobs that are of no key, the newest first."""
+
     def claim(self, owner: str, lease_s: float, kinds: Sequence[str]) -> Job | None:
         """Take a job that waits, or whose lease is over, for `lease_s` seconds; None without any.
 

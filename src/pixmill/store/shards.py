@@ -160,8 +160,14 @@ class Shards(Protocol):
     def standing(self, job_id: str) -> Standing:
         """Tell how a job's shards stand."""
 
-    def numbers(self) -> Mapping[ShardState, int]:
-        """Tell how many shards of all jobs are in each state."""
+    def numbers(self, job_id: str | None = None) -> Mapping[ShardState, int]:
+        """Tell how many shards are in each state, of a job or of all."""
+
+    def spread(self, job_id: str, most: int) -> list[Mapping[ShardState, int]]:
+        """Tell the same of runs of a job's shards, in order: of equal runs, at most so many."""
+
+    def running(self, limit: int, job_id: str | None = None) -> list[Shard]:
+        """List shards that are done just now, of a job or of all."""
 
     def dead(self, limit: int, job_id: str | None = None) -> list[Shard]:
         """List dead shards, of a job or of all."""
@@ -184,6 +190,16 @@ class Worker(NamedTuple):
     seen_at: datetime
 
 
+class Task(NamedTuple):
+    """What a worker is at, and since when: a shard of a job, or, without a number, all of it."""
+
+    token: str
+    job_id: str
+    kind: str
+    number: int | None
+    since: datetime
+
+
 class Workers(Protocol):
     """Who is at work."""
 
@@ -195,6 +211,9 @@ class Workers(Protocol):
 
     def alive(self) -> list[Worker]:
         """List those whose lease is not over, by name."""
+
+    def tasks(self, limit: int) -> list[Task]:
+        """List what they are at, the longest first."""
 
     def bury(self) -> int:
         """Give up what those hold whose lease is over, and forget them; tell how many they were."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,15 +19,14 @@ from pixmill.fetch.poster import Poster
 from pixmill.ingest.retention import forget_old
 from pixmill.jobs.executor import Executor
 from pixmill.jobs.expiry import Expiry
-from pixmill.jobs.extra import needing_celery
 from pixmill.jobs.list_orders import KINDS
 from pixmill.jobs.lists import ListRunner
 from pixmill.jobs.operations import KIND, OperationsRunner
-from pixmill.jobs.patience import Sparingly
 from pixmill.store import catalog_stands, open_results, where
 from pixmill.web.armor import Armor
 from pixmill.web.auth import Credentials
 from pixmill.web.bodies import MULTIPART_BYTES, BodyLimits
+from pixmill.web.cluster_watch import Watch, workers_told
 from pixmill.web.depot import Depot
 from pixmill.web.engine import Engine
 from pixmill.web.errors import ApiError, error_response, no_room, overloaded
@@ -44,6 +43,7 @@ from pixmill.web.rendering import Rendering
 from pixmill.web.renders import Renders
 from pixmill.web.routes import (
     batches,
+    cluster,
     colors,
     console,
     gallery,
@@ -56,6 +56,7 @@ from pixmill.web.routes import (
     match,
     monitoring,
     palettes,
+    redrive,
     render,
     sign_in,
 )
@@ -67,7 +68,7 @@ from pixmill.web.webhooks import WebhookSender, webhook_options
 from pixmill.web.words import refusal_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import datetime
 
     from starlette.requests import Request
@@ -82,7 +83,8 @@ if TYPE_CHECKING:
 
 # In the order of the document; requests go through them with `grey` first, which is in a hurry.
 _SUBJECTS = (
-    match, colors, palettes, images, grey, render, lists, jobs, monitoring, keys, console, gallery,
+    match, colors, palettes, images, grey, render, lists, jobs, redrive, monitoring, cluster,
+    keys, console, gallery,
     batches, sign_in, health,
 )  # fmt: skip
 _UPLOADS = (
@@ -125,10 +127,12 @@ def create_app(
             # Apart, so that lists of hours keep no camera waiting.
             kinds: list[Mapping[str, Runner]] = [dict.fromkeys(KINDS, lists)]
             wakes = []
-            if settings.broker is None:
+            watch = Watch() if settings.broker else None
+            if watch is None:
                 kinds.append({KIND: OperationsRunner(rendering.begin, results)})
             else:
-                wakes.append(stack.enter_context(_workers_told(settings, catalog, log, metrics)))
+                told = workers_told(settings, catalog, log, (metrics.cluster_stands, watch.saw))
+                wakes.append(stack.enter_context(told))
             expiry = Expiry(catalog, results)
             jobs = _jobs_at_work(settings, catalog, kinds, expiry, log)
             wakes.append(await stack.enter_async_context(jobs))
@@ -148,13 +152,14 @@ def create_app(
                 following=Following(catalog.jobs, ask_catalog),
                 incoming=Incoming(results.spool, settings.max_list),
                 metrics=metrics,
-                pages=Pages(),
+                pages=Pages(has_cluster=watch is not None),
                 poster=poster,
                 quotas=quotas,
                 renders=Renders(settings, metrics, engine, depot.originals, rendering),
                 results=results,
                 shelf=Shelf(catalog, ask_catalog),
                 wake_jobs=wake_jobs,
+                watch=watch,
             )
             if settings.keep is not None:
                 await stack.enter_async_context(
@@ -192,29 +197,6 @@ def create_app(
     app.router.routes.extend(sorted(_routes(), key=lambda route: route not in grey.router.routes))
     app.mount("/static", Assets(directory=STATIC_FOLDER), name="static")
     return app
-
-
-@contextmanager
-def _workers_told(
-    settings: Settings, catalog: Catalog, log: Log, metrics: Metrics
-) -> Iterator[Callable[[], None]]:
-    """Tell the workers of a cluster what waits; gives what tells of something new."""
-    with needing_celery():
-        from pixmill.jobs.cluster import Broker, make_app  # noqa: PLC0415
-        from pixmill.jobs.relay import Relay  # noqa: PLC0415
-    broker = Broker(make_app(settings.broker or ""))
-    relay = Relay(
-        catalog,
-        broker,
-        lease_s=settings.job_lease,
-        told=Sparingly(log.error),
-        seen=metrics.cluster_stands,
-    )
-    relay.start()
-    try:
-        yield relay.wake
-    finally:
-        relay.stop()
 
 
 @asynccontextmanager

@@ -19,8 +19,8 @@ _TITLES = {
 _SHOWN_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
 
 
-def shown(job: Job) -> dict[str, Any]:
-    """Tell what a page shows of a job."""
+def shown(job: Job, shards: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Tell what a page shows of a job, and of the shards that it was cut into."""
     told = job_as_json(job)
     has_result = bool(told["result"]) and job.state in FINISHED and job.state != "expired"
     return {
@@ -31,6 +31,8 @@ def shown(job: Job) -> dict[str, Any]:
         "is_picture": has_result and told["result"]["type"] in _SHOWN_TYPES,
         "may_cancel": job.state not in FINISHED,
         "may_retry": may_retry(job),
+        "may_redrive": job.state == "stalled" or bool(shards and shards["numbers"]["dead"]),
+        "shards": shards,
         "asked": options_as_texts(told.get("options", {})),
         "took": _took(job),
         "follow": way_to_follow(job),

@@ -29,9 +29,9 @@ def job_as_json(job: Job) -> dict[str, Any]:
         "result": told_result,
         "code": job.outcome.code,
         "message": job.outcome.message,
-        "created_at": _moment(job.created_at),
-        "started_at": _moment(job.started_at),
-        "finished_at": _moment(job.finished_at),
+        "created_at": moment_as_text(job.created_at),
+        "started_at": moment_as_text(job.started_at),
+        "finished_at": moment_as_text(job.finished_at),
         "attempts": job.attempts,
         "webhook": _webhook(job.webhook) if job.webhook else None,
         "links": {
@@ -70,7 +70,8 @@ def _webhook(webhook: Webhook) -> dict[str, Any]:
     return {"url": webhook.url, "state": webhook.state, "attempts": webhook.attempts}
 
 
-def _moment(moment: datetime | None) -> str | None:
+def moment_as_text(moment: datetime | None) -> str | None:
+    """Tell a time as all of JSON here does, to the millisecond."""
     if moment is None:
         return None
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

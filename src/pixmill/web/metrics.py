@@ -121,7 +121,9 @@ class Metrics:
         """Take note of how the cluster stands; without one nothing is told of it."""
         if self._cluster is None:
             self._cluster = _Cluster(self.registry)
-        for queue, number in look.queues.items():
+        if look.queues is None:
+            self._cluster.messages.clear()  # rather than tell what was once
+        for queue, number in (look.queues or {}).items():
             self._cluster.messages.labels(queue).set(number)
         self._cluster.dead_shards.set(look.dead_shards)
         self._cluster.workers.set(look.workers)

@@ -16,6 +16,7 @@ from pixmill.color.difference import METRICS
 from pixmill.color.palette import MAX_ENTRIES, MAX_NAME_CHARS
 from pixmill.color.palette_files import FORMATS
 from pixmill.record import Summarizer
+from pixmill.web.openapi_cluster import SCHEMAS as CLUSTER_SCHEMAS
 from pixmill.web.openapi_images import SCHEMAS as IMAGE_SCHEMAS
 from pixmill.web.openapi_images import WORD
 from pixmill.web.openapi_jobs import LIST_OPTIONS
@@ -252,7 +253,8 @@ def describe(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
             for parameter in operation.get("parameters", ()):
                 _describe_parameter(path, parameter)
     components = document.setdefault("components", {})
-    components["schemas"] = _SCHEMAS | IMAGE_SCHEMAS | JOB_SCHEMAS | KEY_SCHEMAS
+    schemas = (_SCHEMAS, CLUSTER_SCHEMAS, IMAGE_SCHEMAS, JOB_SCHEMAS, KEY_SCHEMAS)
+    components["schemas"] = {name: schema for part in schemas for name, schema in part.items()}
     components["securitySchemes"] = {
         "basic": {"type": "http", "scheme": "basic", "description": "`name:key`"},
         "bearer": {"type": "http", "scheme": "bearer", "description": "the key"},

@@ -10,6 +10,7 @@ from pixmill.jobs.list_orders import KINDS, MEDIA_TYPES
 from pixmill.record import Summarizer
 from pixmill.store.jobs import STATES, WEBHOOK_STATES
 from pixmill.web.list_requests import ENDINGS
+from pixmill.web.openapi_cluster import SHARDS
 from pixmill.web.openapi_images import IDEMPOTENCY, WEBHOOK, WORD
 
 _TEXT = {"type": "string"}
@@ -61,6 +62,7 @@ _JOB = _object(
     md5=_OR_NOTHING,
     operations={"type": "array", "items": _TEXT},
     options={"type": "object"},
+    shards=SHARDS,
 )
 _REF = {"$ref": "#/components/schemas/Job"}
 _JOBS = _object({"jobs": {"type": "array", "items": _REF}, "next": _OR_NOTHING})

@@ -18,7 +18,7 @@ from pixmill.web.services import services_of, visitor_of
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-_PAGES = ("/batches", "/gallery", "/jobs", "/keys", "/monitoring")
+_PAGES = ("/batches", "/cluster", "/gallery", "/jobs", "/keys", "/monitoring")
 
 
 class PageErrors:

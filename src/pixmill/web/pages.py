@@ -42,9 +42,9 @@ class Assets(StaticFiles):
 
 
 class Pages:
-    """Renders pages; made once."""
+    """Renders pages; made once. The page of the cluster is offered where there may be one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_cluster: bool = False) -> None:
         self._templates = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -60,6 +60,7 @@ class Pages:
         self._version = whole.hexdigest()[:12]
         self._templates.globals["static"] = self._static
         self._templates.globals["version"] = __version__
+        self._templates.globals["has_cluster"] = has_cluster
 
     def _static(self, name: str) -> str:
         return f"/static/{name}?v={self._version}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pixmill.jobs.expiry import Expiry
     from pixmill.store import BlobStore, Catalog
     from pixmill.web.auth import Caller, Credentials
+    from pixmill.web.cluster_watch import Watch
     from pixmill.web.depot import Depot
     from pixmill.web.engine import Engine
     from pixmill.web.following import Following
@@ -37,7 +38,8 @@ class Services:
     """The parts of one serving process.
 
     `catalog_stands` looks whether the catalog is still where it was opened, `ask_catalog` is how
-    the catalog is asked, `wake_jobs` tells that there is a new job.
+    the catalog is asked, `wake_jobs` tells that there is a new job, `watch` knows the broker's
+    queues where there is one.
     """
 
     ask_catalog: StoreCalls
@@ -57,6 +59,7 @@ class Services:
     results: BlobStore
     shelf: Shelf
     wake_jobs: Callable[[], None]
+    watch: Watch | None
 
 
 async def services_of(request: Request) -> Services:

@@ -102,6 +102,12 @@ class SqlJobs(SqlLeases):
         with self._database.reading() as connection:
             return [job_of(row) for row in connection.execute(query)]
 
+    def of_commands(self, limit: int) -> list[Job]:
+        """List the jobs that are of no key, the newest first."""
+        query = select(jobs).where(jobs.c.key_id.is_(None)).order_by(jobs.c.place.desc())
+        with self._database.reading() as connection:
+            return [job_of(row) for row in connection.execute(query.limit(limit))]
+
     def drop(self, id_: str) -> None:
         """Forget a job and its shards."""
         with self._database.writing() as connection:

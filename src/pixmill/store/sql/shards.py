@@ -213,11 +213,31 @@ class SqlShards:
                 counts += Counts(int(row.ok), int(row.missed), codes)
         return Standing(cast("dict[ShardState, int]", found), counts)
 
-    def numbers(self) -> Mapping[ShardState, int]:
-        """Tell how many shards of all jobs are in each state."""
+    def numbers(self, job_id: str | None = None) -> Mapping[ShardState, int]:
+        """Tell how many shards are in each state."""
         query = select(shards.c.state, func.count().label("number")).group_by(shards.c.state)
+        if job_id is not None:
+            query = query.where(shards.c.job_id == job_id)
         with self._database.reading() as connection:
             return {row.state: row.number for row in connection.execute(query)}
+
+    def spread(self, job_id: str, most: int) -> list[Mapping[ShardState, int]]:
+        """Tell the same of runs of a job's shards, in order."""
+        with self._database.reading() as connection:
+            number = _number(connection, job_id)
+            size = -(-number // most) or 1
+            run = (shards.c.number - shards.c.number % size).label("run")
+            query = select(run, shards.c.state, func.count().label("number"))
+            query = query.where(shards.c.job_id == job_id).group_by("run", shards.c.state)
+            runs: list[dict[ShardState, int]] = [{} for _ in range(0, number, size)]
+            for row in connection.execute(query):
+                runs[row.run // size][row.state] = row.number
+        return list(runs)
+
+    def running(self, limit: int, job_id: str | None = None) -> list[Shard]:
+        """List shards that are done just now."""
+        this = shards.c.state == "running"
+        return self._list(this if job_id is None else this & (shards.c.job_id == job_id), limit)
 
     def dead(self, limit: int, job_id: str | None = None) -> list[Shard]:
         """List dead shards."""

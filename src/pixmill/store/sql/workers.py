@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, null, select, update
 
-from pixmill.store.shards import Worker
+from pixmill.store.shards import Task, Worker
 from pixmill.store.sql.contention import patiently
 from pixmill.store.sql.schema import jobs, shards, workers
 from pixmill.store.sql.shard_rows import give_up_all
@@ -48,6 +48,40 @@ class SqlWorkers:
         query = select(*columns).where(workers.c.lease_until > self._database.now())
         with self._database.reading() as connection:
             return [Worker(*row) for row in connection.execute(query.order_by(workers.c.name))]
+
+    def tasks(self, limit: int) -> list[Task]:
+        """List what they are at."""
+        is_alive = workers.c.lease_until > self._database.now()
+        parts = (
+            select(
+                workers.c.token,
+                shards.c.job_id,
+                jobs.c.kind,
+                shards.c.number,
+                shards.c.started_at.label("since"),
+            )
+            .join_from(workers, shards, shards.c.owner == workers.c.token)
+            .join(jobs, jobs.c.id == shards.c.job_id)
+            .where(is_alive, shards.c.state == "running")
+        )
+        wholes = (
+            select(
+                workers.c.token,
+                jobs.c.id.label("job_id"),
+                jobs.c.kind,
+                null().label("number"),
+                jobs.c.started_at.label("since"),
+            )
+            .join_from(workers, jobs, jobs.c.lease_owner == workers.c.token)
+            .where(is_alive, jobs.c.state == "running")
+        )
+        with self._database.reading() as connection:
+            found = [
+                Task(*row)
+                for query in (parts, wholes)
+                for row in connection.execute(query.order_by("since").limit(limit))
+            ]
+        return sorted(found, key=lambda task: task.since)[:limit]
 
     def bury(self) -> int:
         """Give up what those hold whose lease is over."""

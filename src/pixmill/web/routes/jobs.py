@@ -21,6 +21,7 @@ from pixmill.web.pages import by_accept, wants_page
 from pixmill.web.routes.images import find_image, small_body
 from pixmill.web.server import is_ending
 from pixmill.web.services import Parts, caller_still_there, key_id_of, needs, visitor_of
+from pixmill.web.shard_views import may_have_shards, shards_shown, told_of
 from pixmill.web.submission import add_job, chain_job, read_chain, too_many
 from pixmill.web.webhooks import webhook_asked
 
@@ -147,11 +148,17 @@ async def list_jobs(
     responses=answers(JOB, 401, 403, 404, 429, 503),
 )
 async def look(request: Request, parts: Parts, job_id: Id) -> Response:
-    """Tell how a job stands. A browser is shown a page."""
+    """Tell how a job stands. A browser is shown a page.
+
+    `shards` is there while the workers of a cluster do the list.
+    """
     job = await find_job(request, parts, job_id)
     if not wants_page(request):
-        return by_accept(JSONResponse(job_as_json(job)))
-    page = parts.pages.render("job.html", **visitor_of(request), job=shown(job))
+        return by_accept(JSONResponse(await told_of(parts, job)))
+    shards = None
+    if may_have_shards(job):
+        shards = await parts.ask_catalog(shards_shown, parts.catalog, job)
+    page = parts.pages.render("job.html", **visitor_of(request), job=shown(job, shards))
     return by_accept(page)
 
 

@@ -7,6 +7,7 @@ import { follow, renew } from "./follow.js";
 const ACTIONS = {
   cancel: { method: "DELETE", path: "" },
   drop: { method: "DELETE", path: "" },
+  redrive: { method: "POST", path: "/redrive" },
   retry: { method: "POST", path: "/retry" },
 };
 const QUESTIONS = {

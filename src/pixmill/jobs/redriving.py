@@ -1,0 +1,24 @@
+"""Dead shards done again, and the job that was stalled by them gone on with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pixmill.store.jobs import FINISHED
+
+if TYPE_CHECKING:
+    from pixmill.store import Catalog
+
+
+def redrive(catalog: Catalog, job_id: str) -> bool:
+    """Have the dead shards of a job done again, and a stalled job go on; False where neither is.
+
+    A job may stall just after its last dead shard was redriven, so it goes on without one too. Of a
+    job that is over nothing is done any more. Raises OutputError.
+    """
+    job = catalog.jobs.find(job_id)
+    if job is None or job.state in FINISHED:
+        return False
+    redriven = catalog.shards.redrive(job_id) > 0
+    moved = catalog.jobs.move(job_id, "redrive")  # one that is not stalled yet just goes on
+    return redriven or moved is not None
