@@ -259,7 +259,7 @@ def test_what_could_not_be_told_is_told_later(catalog, broker, relay, told, job_
     id_ = operations(catalog)
     broker.down = True
     turn(relay)
-    assert told == ["the broker can not be used"]
+    assert set(told) == {"the broker can not be used"}
     broker.down = False
     turn(relay)
     assert broker.operations == [id_]
