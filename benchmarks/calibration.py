@@ -105,6 +105,24 @@ def an_image(name: str, rounds: int, *, quick: bool) -> dict[str, float]:
     }
 
 
+def the_greys() -> dict[str, Any]:
+    """Give the bytes of the grey image that the archive keeps of an image of each class."""
+    from pixmill.analysis import Task, Wanted, analyze_greyed
+    from pixmill.imaging.probe import probe
+
+    sizes = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (width, height, *_) in CLASSES.items():
+            kept = []
+            for seed in range(5):
+                data = memoryview(drawn_photo(seed, width, height))
+                wanted = Wanted(n=3, summarizer="kmeans", grey=folder)
+                grey = analyze_greyed(data, Task(probe(data), wanted)).grey
+                kept.append(len(grey) if isinstance(grey, bytes) else Path(grey).stat().st_size)
+            sizes[name] = round(statistics.mean(kept))
+    return {"grey_bytes": sizes}
+
+
 def the_list() -> dict[str, float]:
     """Processor microseconds of a line that is cut into shards, and the bytes that are kept."""
     from itertools import islice
@@ -307,6 +325,7 @@ def main() -> None:
                 name: an_image(name, options.rounds, quick=options.quick) for name in CLASSES
             }
         },
+        "greys": the_greys,
         "list": the_list,
         "merge": the_merge,
         "shard": a_shard,

@@ -53,10 +53,17 @@ HEADER = """\
 def billion(changes: dict[str, object]) -> None:
     """Play a billion lines over a hundred workers, some slow, some dying, among slow hosts."""
     asked = {"crashes_an_hour": 0.1, "slow_part": 0.05, "hang_part": 0.01, **changes}
-    world = World.calibrated(1_000_000_000, 100, **asked)
-    outcome = simulated(world)
-    print(f"assumed besides the defaults of World: {asked}")
-    print(f"{HEADER}\n{row(world, outcome)}")
+    for slots in (2, 16):
+        world = World.calibrated(1_000_000_000, 100, **{"slots": slots, **asked})
+        told = ", ".join(f"{name}={value}" for name, value in asked.items())
+        print(f"{world.slots} shards a worker at once, {told}\n{HEADER}")
+        outcome = simulated(world)
+        print(row(world, outcome))
+        tell(outcome)
+
+
+def tell(outcome: Outcome) -> None:
+    """Print all there is to say of one job."""
     for name, part in outcome.busy.items():
         print(f"busy, {name}: {part:.1%}")
     print(f"URLs: {outcome.urls:,}, of these failed {outcome.failed:,}")
@@ -65,7 +72,7 @@ def billion(changes: dict[str, object]) -> None:
     print(f"downloaded: {outcome.bytes / 1e12:,.1f} TB; processors: {outcome.cpu_s / 3600:,.0f} h")
     percents = (50, 90, 99, 100)
     times = ", ".join(f"p{each} {outcome.percentile_s(each):,.1f} s" for each in percents)
-    print(f"shards took {times}")
+    print(f"shards took {times}\n")
 
 
 def changes_of(words: list[str]) -> dict[str, object]:
