@@ -149,7 +149,7 @@ class Lots:
 
 
 @dataclass(slots=True)
-class _Url:
+class Url:
     """One URL on its way: the time that each attempt takes, of which the last may succeed."""
 
     times: list[float]
@@ -169,22 +169,24 @@ def laid_out(world: World, urls: int, rng: np.random.Generator) -> Pattern:
     sizes = np.array([float(kind.size_bytes) for kind in kinds])[drawn]
     costs_s = np.array([kind.cpu_ms for kind in kinds])[drawn] / 1000
     gone = rng.random(urls) < world.gone_part
-    way = _drawn(world, gone, sizes * 8 / (world.connection_mbit_s * 1e6), rng)
-    wait_s = _played(world, way, random.Random(int(rng.integers(2**32))))
+    way = drawn_urls(world, gone, sizes * 8 / (world.connection_mbit_s * 1e6), rng)
+    wait_s = played(world, way, random.Random(int(rng.integers(2**32))))
     got = np.array([url.got for url in way], dtype=bool) & ~gone
     cost_s, size = float(costs_s[got].sum()), float(sizes[got].sum())
     return Pattern(urls, urls - int(got.sum()), cost_s, size, wait_s)
 
 
-def _drawn(
+def drawn_urls(
     world: World, gone: np.ndarray, transfer_s: np.ndarray, rng: np.random.Generator
-) -> list[_Url]:
+) -> list[Url]:
     urls, most = len(gone), world.retries + 1
     hangs = rng.random(urls) < world.hang_part
     hot = rng.random(urls) < world.hot_host_part
     latency_s = rng.lognormal(np.log(world.latency_median_s), world.latency_sigma, (urls, most))
-    flaky = rng.random((urls, most)) < world.flaky_part
-    first = np.where(flaky.all(axis=1), most, flaky.argmin(axis=1))
+    silent = latency_s > world.idle_timeout_s
+    latency_s = np.minimum(latency_s, world.idle_timeout_s)
+    fails = (rng.random((urls, most)) < world.flaky_part) | silent
+    first = np.where(fails.all(axis=1), most, fails.argmin(axis=1))
     way = []
     for at in range(urls):
         number = int(first[at])
@@ -192,22 +194,22 @@ def _drawn(
         succeeds = number < most and not hangs[at]
         if succeeds and not gone[at]:
             times[-1] += float(transfer_s[at])
-        way.append(_Url(times, succeeds, bool(hot[at]), bool(hangs[at]), world.timeout_s))
+        way.append(Url(times, succeeds, bool(hot[at]), bool(hangs[at]), world.timeout_s))
     return way
 
 
-def _played(world: World, urls: list[_Url], rng: random.Random) -> float:
+def played(world: World, urls: list[Url], rng: random.Random) -> float:
     """Tell when the last of some downloads is over.
 
     At most `queue` are under way, begun in order; each waits for its host's turn, then for a
     fetcher, and for these waits its deadline stands still.
     """
     coming = iter(urls)
-    events: list[tuple[float, int, bool, _Url]] = []
+    events: list[tuple[float, int, bool, Url]] = []
     hot_free, free, number, now = world.per_host, world.fetchers, 0, 0.0
-    for_host, for_fetcher = deque[_Url](), deque[_Url]()
+    for_host, for_fetcher = deque[Url](), deque[Url]()
 
-    def later(at_s: float, url: _Url, *, ends: bool) -> None:
+    def later(at_s: float, url: Url, *, ends: bool) -> None:
         nonlocal number
         number += 1
         heapq.heappush(events, (at_s, number, ends, url))
@@ -235,7 +237,7 @@ def _played(world: World, urls: list[_Url], rng: random.Random) -> float:
     return now
 
 
-def _attempt_s(url: _Url) -> float:
+def _attempt_s(url: Url) -> float:
     """Take the time of an attempt from what its URL has left, and tell it."""
     wanted_s = url.times[url.attempts]
     taken_s = min(wanted_s, url.left_s)
@@ -245,7 +247,7 @@ def _attempt_s(url: _Url) -> float:
     return taken_s
 
 
-def _pause_s(url: _Url, rng: random.Random) -> float | None:
+def _pause_s(url: Url, rng: random.Random) -> float | None:
     """Tell how long it is until the next attempt; None where there is none."""
     if url.got or url.attempts == len(url.times) or url.left_s <= 0:
         return None

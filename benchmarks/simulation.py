@@ -4,13 +4,15 @@ The costs come from `benchmarks/calibration.py`; what servers, networks and mach
 assumed, and every assumption is a field of `World` (`simulated_shards.py`). The job itself is in
 `simulated_job.py`.
 
-    python benchmarks/simulation.py [--most 100000000] [--set NAME=VALUE ...]
+    python benchmarks/simulation.py [--urls N ...] [--workers N ...] [--set NAME=VALUE ...]
     python benchmarks/simulation.py --billion [--set NAME=VALUE ...]
+    python benchmarks/simulation.py --costs
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from dataclasses import fields
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.simulated_job import simulated
-from benchmarks.simulated_shards import World
+from benchmarks.simulated_shards import CALIBRATION, MEASURED, MIX, World
 
 if TYPE_CHECKING:
     from benchmarks.simulated_job import Outcome
@@ -75,6 +77,28 @@ def tell(outcome: Outcome) -> None:
     print(f"shards took {times}\n")
 
 
+def costs() -> None:
+    """Print what the calibration found, for one image and for a million."""
+    told = json.loads(CALIBRATION.read_text())
+    print(f"{told['machine']}, {told['date']}")
+    print("| image | MP | bytes | processor ms | (least to most) | a core's hour does "
+          "| a million: core hours | downloaded, GB | greys, GB |")  # fmt: skip
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name, image in told["images"].items():
+        ms, grey = image["cpu_ms"], told["grey_bytes"][name]
+        print(
+            f"| {name} | {image['megapixels']:.3g} | {image['bytes']:,} | {ms:.3g} "
+            f"| {image['cpu_ms_least']:.3g} to {image['cpu_ms_most']:.3g} | {3.6e6 / ms:,.0f} "
+            f"| {ms / 3.6:.3g} | {image['bytes'] / 1e3:,.0f} | {grey / 1e3:,.0f} |"
+        )
+    world = World.calibrated(0, 1)
+    parts = [(image.part, image.cpu_ms, image.size_bytes) for image in world.images.values()]
+    ms, size = (sum(part[0] * part[at] for part in parts) for at in (1, 2))
+    print(f"of the mix {MIX}: {ms:.3g} ms and {size:,.0f} bytes an image")
+    for name in (*MEASURED, "list_bytes_a_line", "kept_bytes_a_line", "row_bytes"):
+        print(f"{name}: {told[name]}")
+
+
 def changes_of(words: list[str]) -> dict[str, object]:
     """Read `NAME=VALUE` as fields of World."""
     known = {each.name for each in fields(World)} - {"images", "urls", "workers"}
@@ -87,19 +111,22 @@ def changes_of(words: list[str]) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--billion", action="store_true")
-    parser.add_argument("--most", type=int, default=100_000_000, help="URLs of the largest job")
+    parser.add_argument("--costs", action="store_true", help="what the calibration found")
+    parser.add_argument("--urls", nargs="+", type=int, default=[10**6, 10**7, 10**8, 10**9])
+    parser.add_argument("--workers", nargs="+", type=int, default=[1, 10, 100, 1000])
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", dest="changes")
     options = parser.parse_args()
     changes, began = changes_of(options.changes), time.monotonic()
-    if options.billion:
+    if options.costs:
+        costs()
+    elif options.billion:
         billion(changes)
     else:
         print(HEADER)
-        for urls in (10**6, 10**7, 10**8, 10**9):
-            for workers in (1, 10, 100, 1000):
-                if urls <= options.most:
-                    world = World.calibrated(urls, workers, **changes)
-                    print(row(world, simulated(world)), flush=True)
+        for urls in options.urls:
+            for workers in options.workers:
+                world = World.calibrated(urls, workers, **changes)
+                print(row(world, simulated(world)), flush=True)
     print(f"({time.monotonic() - began:.0f} s)", file=sys.stderr)
 
 

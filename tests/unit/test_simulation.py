@@ -156,6 +156,14 @@ def test_a_server_that_hangs_costs_the_deadline_and_no_more():
     assert (outcome.failed, outcome.cpu_s, outcome.bytes) == (10, 0.0, 0.0)
 
 
+def test_a_server_that_is_silent_for_too_long_is_asked_again():
+    alike = {"latency_sigma": 0.0, "connection_mbit_s": 1e9, **PLAIN}
+    assert shard(urls=10, latency_median_s=19.0, **alike).failed == 0
+    silent = shard(urls=10, latency_median_s=21.0, **alike)
+    assert silent.failed == 10
+    assert 30 <= silent.wait_s <= 60 + 1e-9
+
+
 def test_attempts_end_where_the_setting_says():
     assert shard(flaky_part=1.0).failed == 400
     assert shard(flaky_part=0.5, gone_part=0.0, retries=0).failed > 100
