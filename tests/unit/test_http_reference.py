@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pixmill.jobs.relay import Look
 from pixmill.settings import Settings
 from pixmill.store import open_catalog
 from pixmill.store.memory import MemoryArchive
@@ -95,7 +96,9 @@ def test_every_page_is_listed(app, text):
 
 
 def test_every_metric_is_listed_with_its_labels(text):
-    families = Metrics().registry.collect()
+    metrics = Metrics()
+    metrics.cluster_stands(Look({}, 0, 0, 0.0))  # as where there is a broker
+    families = metrics.registry.collect()
     kinds = {
         family.name: f"{family.name}{'_total' * (family.type == 'counter')}" for family in families
     }

@@ -22,7 +22,9 @@ RENAMED = {
 TOLD_TO_OTHERS = {
     "log_format", "data", "catalog", "host", "port", "trusted_proxies", "bootstrap_key_file",
     "key_rate", "address_rate", "sign_in_rate", "waiting", "answers_bytes", "archive", "blobs",
-    "originals", "keep", "public_read", "jobs", "job_lease", "job_keep", "max_list",
+    "originals", "keep", "public_read", "jobs", "job_lease", "job_keep", "max_list", "broker",
+    "shards", "shard_lines", "worker_name", "metrics_port", "s3_endpoint", "s3_region",
+    "s3_access_key", "s3_secret_key",
 }  # fmt: skip
 PARSED = {"allowed_sources": parse_patterns}
 IN_LIMITS = {"max_pixels", "max_side"}

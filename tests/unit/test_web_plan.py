@@ -19,7 +19,7 @@ def planned(**flags):
 @pytest.mark.parametrize("memory", [512 * MIB, 1024 * MIB])
 def test_all_lists_together_stay_within_the_rows_of_the_plan(memory, at_once):
     plan = planned(memory=memory)
-    share = plan.of_a_list(at_once)
+    share = plan.memory.of_a_list(at_once)
     assert at_once * (share.bodies + share.rows) <= plan.memory.rows
     assert share.decode == plan.memory.decode
 
