@@ -160,7 +160,7 @@ async def test_a_broker_that_is_away_is_told_plainly_and_hides_nothing_else(app)
     page = (await app.client.get("/cluster", headers=PAGE)).text
     assert "The broker does not answer just now" in page
     assert page.count(">unknown</dd>") == 3
-    assert "UTC, 3 times, one: its worker died" in page
+    assert "UTC</time>, 3 times, one: its worker died" in page
     assert "pixmill jobs redrive" in page
 
 
