@@ -76,8 +76,8 @@ def workers(number: int, env: dict[str, str], folder: Path, catalog_url: str):
             process.wait()
 
 
-def timed(order: list[str], env: dict[str, str]) -> tuple[float, float]:
-    """Seconds of a command, and its CPU seconds."""
+def timed(order: list[str], env: dict[str, str]) -> float:
+    """Seconds of a command."""
     begun = time.perf_counter()
     process = subprocess.Popen(
         order, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -86,7 +86,7 @@ def timed(order: list[str], env: dict[str, str]) -> tuple[float, float]:
     _, errors = process.communicate()
     if process.returncode:
         raise SystemExit(errors.decode())
-    return time.perf_counter() - begun, 0.0
+    return time.perf_counter() - begun
 
 
 def main() -> None:
@@ -103,9 +103,12 @@ def main() -> None:
         (folder / "rabbit").mkdir()
         rabbit = stack.enter_context(serve_rabbit(program, folder / "rabbit"))
         postgres = stack.enter_context(serve_postgres())
-        base = stack.enter_context(origin(photos()))
-        urls = folder / "urls.txt"
-        urls.write_text("".join(f"{url}\n" for url in numbered(base, arguments.images)))
+        files = numbered(photos())
+        base = stack.enter_context(origin(folder, files))
+        urls, names = folder / "urls.txt", sorted(files)
+        with urls.open("w") as file:
+            for number in range(arguments.images):
+                file.write(f"{base}/{names[number % len(names)]}?{number}\n")
         env = {name: value for name, value in os.environ.items() if "PIXMILL" not in name}
         env |= {
             "PIXMILL_CATALOG": postgres.url,
@@ -124,14 +127,14 @@ def main() -> None:
                     before = cpu_seconds(processes)
                     output = str(folder / f"{count}.csv")
                     order = [*PIXMILL, "colors", str(urls), "-o", output, "--overwrite"]
-                    seconds, _ = timed(order, clustered)
+                    seconds = timed(order, clustered)
                     used = cpu_seconds(processes) - before
                 figures[name].per_s.append(arguments.images / seconds)
                 figures[name].cpu_s.append(used / arguments.images)
             plain = folder / "plain.csv"
             before = psutil.Process().cpu_times()
             order = [*PIXMILL, "colors", str(urls), "-o", str(plain), "--overwrite"]
-            seconds, _ = timed(order, env)
+            seconds = timed(order, env)
             after = psutil.Process().cpu_times()
             used = after.children_user + after.children_system
             used -= before.children_user + before.children_system

@@ -313,15 +313,30 @@ class Rabbit:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +A 4",
         }
         with (self.folder / "output").open("ab") as log:
+            # A shell that starts the server: signals are for both.
             self.process = subprocess.Popen(
-                [self.program], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+                [self.program], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
         wait_until_open(self.port, self.process, self.folder / "output")
 
     def stop(self) -> None:
         """End it in order."""
         if self.process is not None:
-            stop(self.process)
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            finally:
+                self.kill()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            while _is_open(self.port):
+                time.sleep(0.02)
             self.process = None
 
     def close(self) -> None:
@@ -329,6 +344,12 @@ class Rabbit:
         self.stop()
         environment = os.environ | {"ERL_EPMD_PORT": str(self.port + 1)}
         subprocess.run(["epmd", "-kill"], env=environment, capture_output=True, check=False)
+
+
+def _is_open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ def cases():
     soak = [pytest.mark.soak, pytest.mark.timeout(1500)]
     lines, faults, runs = (1500, 8, 1) if SHORT else (5000, 30, 5)
     many = [pytest.param(n, lines, faults, id=f"many-{n}", marks=soak) for n in range(1, runs + 1)]
-    few = pytest.param(0, 400, 3, id="few")
+    few = pytest.param(0, 900, 3, id="few", marks=pytest.mark.timeout(300))
     return pytest.mark.parametrize(("seed", "lines", "faults"), [few, *many])
 
 
@@ -79,7 +79,7 @@ class Breaking:
 
     def break_rabbit(self):
         if self.rng.random() < 0.5:
-            self.rabbit.process.kill()
+            self.rabbit.kill()
         self.rabbit.stop()
         self.rabbit.start()
 

@@ -67,10 +67,10 @@ def command(id_, **more):
     return NewJob(key_id=None, kind="command", spec={"output": "o.csv"}, id=id_, **more)
 
 
-def sent(jobs, kinds=ANY):
+def sent(jobs, kinds=ANY, most=1000):
     """The ids of the jobs that are sent now."""
     told = []
-    assert jobs.publish(kinds, told.extend) == len(told)
+    assert jobs.publish(kinds, most, told.extend) == len(told)
     return told
 
 
@@ -364,12 +364,12 @@ def test_a_job_that_its_processes_died_of_is_not_claimed_by_its_id_either(jobs, 
     assert jobs.find(job.id).state == "failed"
 
 
-def test_what_waits_is_sent_once_the_oldest_first(jobs):
+def test_what_waits_is_sent_once_that_of_all_keys_in_turn(jobs):
     made = [add(jobs, 1 + number % 2, number).id for number in range(5)]
     claim(jobs)
     jobs.move(made[2], "cancel")
     jobs.add(command(ID))
-    assert sent(jobs) == [made[1], made[3], made[4]]
+    assert sent(jobs) == [made[1], made[4], made[3]]
     assert sent(jobs) == []
     assert sent(jobs, ("command", "operations")) == [ID]
     assert sent(jobs, ()) == []
@@ -381,6 +381,17 @@ def test_more_jobs_than_one_sending_takes_are_sent_by_several(jobs, monkeypatch)
     assert [sent(jobs) for _ in range(3)] == [made[:2], made[2:], []]
 
 
+def test_no_more_is_sent_than_is_soon_begun(jobs):
+    made = [add(jobs, 1, number).id for number in range(5)]
+    late = add(jobs, 2).id  # which does not wait for all of the other key
+    assert sent(jobs, most=3) == [made[0], late, made[1]]
+    assert sent(jobs, most=3) == []
+    jobs.claim_this(made[0], "me", 30.0)
+    jobs.move(late, "cancel")
+    assert sent(jobs, most=3) == made[2:4]
+    assert sent(jobs, most=0) == []
+
+
 def test_what_could_not_be_sent_is_sent_again(jobs):
     job = add(jobs)
 
@@ -389,7 +400,7 @@ def test_what_could_not_be_sent_is_sent_again(jobs):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        jobs.publish(ANY, fail)
+        jobs.publish(ANY, 10, fail)
     assert sent(jobs) == [job.id]
 
 

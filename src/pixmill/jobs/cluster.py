@@ -23,13 +23,13 @@ from kombu.exceptions import KombuError, OperationalError
 from kombu.messaging import Consumer
 
 from pixmill.errors import OutputError, UsageError
+from pixmill.jobs.queues import BULK, DEAD, INTERACTIVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pixmill.store.shards import ShardId
 
-INTERACTIVE, BULK, DEAD = "interactive", "bulk", "dead"
 SHARD, OPERATIONS = "pixmill.shard", "pixmill.operations"
 _EXCHANGE, _DEAD_EXCHANGE = "pixmill", "pixmill.dead"
 _MOST_DELIVERIES = 100

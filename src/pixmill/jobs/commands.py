@@ -92,7 +92,11 @@ class ClusterCarrier:
 
     def run(self, job: Table, watcher: Watcher) -> Report:
         """Run a job as `run_job` does; what the cluster had of it is gone once it is complete."""
-        report = run_job(job, watcher, self)
+        try:
+            report = run_job(job, watcher, self)
+        except UsageError:  # no worker can do it, nor ever could
+            self._end(_job_id(job))
+            raise
         if report.complete and (not report.did_nothing or self._is_left(_job_id(job))):
             self._end(_job_id(job))
         return report
@@ -107,7 +111,6 @@ class ClusterCarrier:
 
     def __call__(self, job: Table, checkpoint: Checkpoint) -> Write:
         """Make ready: the job stands in the catalog, and is this command's."""
-        _refuse_files(job)
         id_, owner = _job_id(job), secrets.token_hex(16)
         if not checkpoint.line and job.overwrite:
             self._end(id_)
@@ -190,14 +193,6 @@ def open_cluster(
         stack.callback(relay.stop)
         blobs = open_results(where(settings).blobs, settings.data)
         yield ClusterCarrier(settings, catalog, blobs, told)
-
-
-def _refuse_files(job: Table) -> None:
-    first = next(iter(job.source.items()), None) if job.source.resumable else None
-    if job.bearing.get("allow files") or (first is not None and first.path is not None):
-        raise UsageError(
-            "workers of a cluster can not read files of this machine: give them a list of URLs"
-        )
 
 
 def _job_id(job: Table) -> str:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixmill.errors import OutputError
+from pixmill.jobs.queues import BULK, INTERACTIVE
 from pixmill.store.opening import utc_now
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ EVERY_S = 1.0
 _KINDS = ("operations",)
 _AHEAD = 3  # shards that wait with the broker, for each that can be at work
 _LEAST_AHEAD = 8
+_JOBS_AHEAD = 200
 _LONG = timedelta(minutes=15)
 _SOON = timedelta(seconds=30)
 LOOK_EVERY_S = 5.0
@@ -109,27 +111,33 @@ class Relay:
             self._catalog.workers.bury()
         now = utc_now()
         self._catalog.shards.recall(now - _LONG)
-        self._catalog.jobs.recall(now - _SOON)
+        self._catalog.jobs.recall(now - _LONG)
 
     def _send(self) -> None:
         jobs, shards = self._catalog.jobs, self._catalog.shards
-        while jobs.publish(_KINDS, self._broker.send_operations):
-            pass
+        jobs.publish(_KINDS, _JOBS_AHEAD, self._broker.send_operations)
         slots = sum(worker.slots for worker in self._catalog.workers.alive())
         shards.publish(_LEAST_AHEAD + _AHEAD * slots, self._broker.send_shards)
 
     def _look(self) -> None:
-        if self._seen is None or time.monotonic() < self._look_at:
+        """Tell how the cluster stands; and what an empty queue should hold has been lost."""
+        if time.monotonic() < self._look_at:
             return
-        self._look_at = time.monotonic() + LOOK_EVERY_S
-        oldest = self._catalog.jobs.oldest_queued()
-        look = Look(
-            queues=self._depths(),
-            dead_shards=self._catalog.shards.numbers().get("dead", 0),
-            workers=len(self._catalog.workers.alive()),
-            oldest_queued_s=(utc_now() - oldest).total_seconds() if oldest else 0.0,
-        )
-        self._seen(look)
+        self._look_at = time.monotonic() + (LOOK_EVERY_S if self._seen else _SOON.total_seconds())
+        depths, now = self._depths(), utc_now()
+        if depths is not None and not depths[BULK]:
+            self._catalog.shards.recall(now - _SOON)
+        if depths is not None and not depths[INTERACTIVE]:
+            self._catalog.jobs.recall(now - _SOON)
+        if self._seen is not None:
+            oldest = self._catalog.jobs.oldest_queued()
+            look = Look(
+                queues=depths,
+                dead_shards=self._catalog.shards.numbers().get("dead", 0),
+                workers=len(self._catalog.workers.alive()),
+                oldest_queued_s=(now - oldest).total_seconds() if oldest else 0.0,
+            )
+            self._seen(look)
 
     def _depths(self) -> Mapping[str, int] | None:
         try:

@@ -26,12 +26,13 @@ from pixmill.batch.memory import most_workers, plan_memory
 from pixmill.batch.options import PRELOAD_ALL, Shared
 from pixmill.errors import OutputError, UsageError
 from pixmill.imaging.probe import Limits
-from pixmill.jobs.cluster import BULK, INTERACTIVE, OPERATIONS, SHARD, Broker, make_app, queue_name
+from pixmill.jobs.cluster import OPERATIONS, SHARD, Broker, make_app, queue_name
 from pixmill.jobs.executor import Executor
 from pixmill.jobs.host_shares import HostShares
 from pixmill.jobs.making import PoolMaker
 from pixmill.jobs.operations import KIND, OperationsRunner
 from pixmill.jobs.patience import Sparingly
+from pixmill.jobs.queues import BULK, INTERACTIVE
 from pixmill.jobs.relay import Relay
 from pixmill.jobs.shard_work import ShardWork, Site
 from pixmill.jobs.worker_metrics import Probes, WorkerMetrics

@@ -166,10 +166,13 @@ class Jobs(Protocol):
     def claim_this(self, id_: str, owner: str, lease_s: float) -> Job | None:
         """Take this job as `claim` does; None where it does not wait, or is failed instead."""
 
-    def publish(self, kinds: Sequence[str], send: Callable[[Sequence[str]], None]) -> int:
+    def publish(
+        self, kinds: Sequence[str], most: int, send: Callable[[Sequence[str]], None]
+    ) -> int:
         """Send the ids of jobs that wait, or whose lease is over, and were not sent yet.
 
-        They count as sent once `send` has returned. Tells how many there were.
+        Those of all keys in turn, and no more than that `most` wait, sent and not begun. They count
+        as sent once `send` has returned. Tells how many there were.
         """
 
     def recall(self, before: datetime) -> int:

@@ -90,22 +90,40 @@ class SqlLeases:
         connection.execute(update(jobs).where(this).values(values))
         return job_of(row_of(connection, jobs.c.place == row.place))
 
-    def publish(self, kinds: Sequence[str], send: Callable[[Sequence[str]], None]) -> int:
-        """Send the ids of jobs that wait and were not sent yet."""
-        unsent = jobs.c.kind.in_(kinds) & jobs.c.published_at.is_(None)
-        query = select(jobs.c.id).where(unsent, is_free(self._database.now()))
-        query = query.order_by(jobs.c.place).limit(_SENT_TOGETHER)
-        with self._database.reading() as connection:
-            if connection.execute(query).first() is None:
+    def publish(
+        self, kinds: Sequence[str], most: int, send: Callable[[Sequence[str]], None]
+    ) -> int:
+        """Send the ids of jobs that wait and were not sent yet, those of all keys in turn."""
+        with self._database.reading() as connection:  # nobody asks in vain for the right to write
+            if not self._unsent(connection, kinds, 1):
                 return 0
         with self._database.writing() as connection:
-            locked = query.with_for_update(skip_locked=True)
-            found = list(connection.execute(locked).scalars())
+            waits = is_free(self._database.now()) & jobs.c.kind.in_(kinds)
+            query = select(func.count()).select_from(jobs)
+            sent = connection.execute(query.where(waits, jobs.c.published_at.is_not(None)))
+            room = min(most - sent.scalar_one(), _SENT_TOGETHER)
+            places = self._unsent(connection, kinds, room)
+            if not places:
+                return 0
+            # Unless another sends them just now.
+            this = jobs.c.place.in_(places) & jobs.c.published_at.is_(None) & waits
+            rows = select(jobs.c.id, jobs.c.place).where(this).with_for_update(skip_locked=True)
+            locked = {row.place: row.id for row in connection.execute(rows)}
+            found = [locked[place] for place in places if place in locked]
             if found:
                 send(found)
-                sent = update(jobs).where(jobs.c.id.in_(found))
-                connection.execute(sent.values(published_at=self._database.now()))
+                told = update(jobs).where(jobs.c.id.in_(found))
+                connection.execute(told.values(published_at=self._database.now()))
             return len(found)
+
+    def _unsent(self, connection: Connection, kinds: Sequence[str], room: int) -> list[int]:
+        """List the places of jobs to be sent: the oldest of each key, then the next of each."""
+        unsent = jobs.c.kind.in_(kinds) & jobs.c.published_at.is_(None)
+        turn = func.row_number().over(partition_by=jobs.c.key_id, order_by=jobs.c.place)
+        query = select(jobs.c.place).where(unsent, is_free(self._database.now()))
+        return list(
+            connection.execute(query.order_by(turn, jobs.c.place).limit(max(0, room))).scalars()
+        )
 
     def recall(self, before: datetime) -> int:
         """Have sent again what was sent before then and still waits."""

@@ -1,0 +1,3 @@
+"""The names of the queues that messages wait in, less what is put before them."""
+
+INTERACTIVE, BULK, DEAD = "interactive", "bulk", "dead"
