@@ -108,8 +108,8 @@ if SENSE:
     @schemathesis.check
     def what_makes_sense_is_accepted(context: CheckContext, response: Response, case: Case) -> None:
         # 404 is for names, and for colors too far from any; 405 for methods that are tried out.
-        # 409 is for jobs in another state, for words that stand for another request, and for keys
-        # whose name is taken.
+        # 409 is for jobs in another state, or of which no shard is dead, for words that stand for
+        # another request, and for keys whose name is taken.
         jobs = case.path.startswith(("/jobs", "/images")) or case.path.endswith("/operations")
-        conflicts = {409} if jobs or case.path.startswith("/keys") else set()
+        conflicts = {409} if jobs or case.path.startswith(("/cluster", "/keys")) else set()
         assert response.status_code in {200, 201, 202, 204, 404, 405} | conflicts, response.text

@@ -84,8 +84,7 @@ if TYPE_CHECKING:
 # In the order of the document; requests go through them with `grey` first, which is in a hurry.
 _SUBJECTS = (
     match, colors, palettes, images, grey, render, lists, jobs, redrive, monitoring, cluster,
-    keys, console, gallery,
-    batches, sign_in, health,
+    keys, console, gallery, batches, sign_in, health,
 )  # fmt: skip
 _UPLOADS = (
     "/colours/match", "/colors/match", "/colors/top", "/colors/dominant", "/console/look",
