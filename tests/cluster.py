@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
@@ -73,6 +74,12 @@ class Cluster:
         trace: TracebackType | None,
     ) -> None:
         for worker in list(self.workers.values()):
+            if error is None and worker.process.poll() is None:  # so that it says what it covered
+                worker.process.send_signal(signal.SIGTERM)
+        for worker in list(self.workers.values()):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                if error is None:
+                    worker.process.wait(10)
             self.kill(worker.name)
             if error is not None:
                 print(f"-- {worker.name}", *worker.said[-60:], sep="\n")  # noqa: T201
