@@ -316,6 +316,7 @@ class Rabbit:
             # A shell that starts the server: signals are for both.
             self.process = subprocess.Popen(
                 [self.program], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self.folder,  # where it leaves its dumps, if it does
                 start_new_session=True,
             )  # fmt: skip
         wait_until_open(self.port, self.process, self.folder / "output")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -159,7 +160,6 @@ class _Process:
         self._relay.start()
         self._hosts.start()
         celery = _celery_worker(self._app, self._concurrency, self.worker)
-        self._celery = celery
         _add_tasks(self._app, self._do_shard, self._do_operations)
         signals.setup_logging.connect(_no_logging, weak=False)
         signals.worker_shutting_down.connect(self._end, weak=False)
@@ -210,8 +210,8 @@ class _Process:
             if self._pool.broken and not self._broken:
                 self._broken = True
                 self._told("the pool is broken, the worker ends", OutputError(self._pool.broken))
-                os.kill(os.getpid(), 15)
-            threading.Event().wait(every_s)
+                os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(every_s)
             until_renewal_s -= every_s
 
     def _is_well(self) -> bool:
