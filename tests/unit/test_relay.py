@@ -13,6 +13,7 @@ from pixmill.jobs.relay import Relay
 from pixmill.store import open_catalog
 from pixmill.store.jobs import NewJob
 from pixmill.store.shards import NewShard, ShardId, Worker
+from pixmill.store.sql import job_leases
 from tests.contract.catalogs import START, Clock, plan
 
 LEASE_S = 30.0
@@ -160,7 +161,7 @@ def test_workers_are_told_of_what_waits_a_little_ahead(catalog, broker, relay, c
 def test_workers_are_told_of_all_jobs_of_operations_and_of_no_other_kind(
     catalog, broker, relay, monkeypatch
 ):
-    monkeypatch.setattr("pixmill.store.sql.job_leases._SENT_TOGETHER", 2)
+    monkeypatch.setattr(job_leases, "_SENT_TOGETHER", 2)
     operations(catalog, "colors")
     ids = [operations(catalog) for _ in range(5)]
     for number in (2, 4, 5, 5):
