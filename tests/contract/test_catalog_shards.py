@@ -504,6 +504,28 @@ def test_the_standing_sums_up_what_is_done(catalog, shards):
     standing = shards.standing(job_id)
     assert standing.states == {"done": 4, "running": 1, "dead": 1, "waiting": 1}
     assert standing.counts == Counts(21, 6, {"timeout": 7, "dns_failed": 1})
+    behind = shards.standing(job_id, shards.find(ShardId(job_id, 1)).lines.first_line)
+    assert behind.states == standing.states
+    assert behind.counts == Counts(10, 3, {"timeout": 3, "dns_failed": 1})
+
+
+def test_a_shard_whose_part_is_gone_is_done_again(shards, job_id):
+    claimed = claim(shards, job_id)
+    assert not shards.redo(claimed)  # it is not done yet
+    shards.commit(claimed, Counts(6, 2, {"timeout": 2}))
+    done = shards.find(claimed.id)
+    assert shards.redo(done)
+    assert not shards.redo(done)
+    again = shards.find(claimed.id)
+    assert (again.state, again.counts, again.finished_at) == ("waiting", Counts(), None)
+    sent = []
+    shards.publish(1, sent.extend)
+    assert sent == [claimed.id]
+    second = claim(shards, job_id)
+    assert second.attempt != done.attempt
+    assert shards.commit(second, Counts(8))
+    assert not shards.redo(done)
+    assert shards.find(claimed.id).counts == Counts(8)
 
 
 def test_a_job_is_planned_anew_once_its_shards_are_dropped(catalog, shards, job_id):

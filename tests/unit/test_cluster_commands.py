@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from pyarrow.parquet import read_table
 
 from pixmill.batch.job import checkpoint_path, run_job
 from pixmill.errors import JobStalled, OutputError, OutputLocked, ResumeRefused
@@ -212,6 +213,69 @@ def test_what_was_done_counts_where_the_table_was_taken_away(tmp_path, carrier, 
     assert done != Counts()
     assert carrier.run(order(), Watcher(lambda _: worker.work())).complete
     assert is_whole(order)
+
+
+@pytest.mark.parametrize("name", ["o.csv", "o.parquet"])
+@pytest.mark.parametrize("elsewhere", [1, 7, 8, ROWS])
+def test_a_table_that_went_on_without_the_cluster_loses_nothing_by_it(
+    bench, tmp_path, name, elsewhere
+):
+    """As where the same command is run without a broker in between, and ends within a shard."""
+    catalog, blobs, carrier, worker, order = bench
+    output = tmp_path / name
+
+    def some(watcher):
+        worker.work(2)
+        if watcher.progress.ok + sum(watcher.progress.failed.values()):
+            watcher.run.stop()
+
+    assert not carrier.run(order(output), Watcher(some)).complete
+    seen = Watcher()
+
+    def stop_here(record):
+        seen.records.append(record)
+        if len(seen.records) == elsewhere:
+            seen.run.stop()
+
+    seen.seen = stop_here
+    run_job(order(output), seen, here)
+    assert carrier.run(order(output), Watcher(lambda _: worker.work())).complete
+    whole = tmp_path / f"here-{name}"
+    assert run_job(order(whole), Watcher(), here).complete
+    if name == "o.parquet":  # what was stopped is in other row groups
+        assert read_table(output) == read_table(whole)
+    else:
+        assert files(output) == files(whole)
+    assert leaves_nothing(catalog, blobs)
+
+
+def test_a_table_that_went_on_alone_and_was_taken_away_is_made_whole(bench):
+    catalog, blobs, carrier, worker, order = bench
+    stopped(carrier, worker, order, 2)
+    catalog.jobs.move(worker.id, "cancel")
+    stopped(carrier, worker, order, 1)
+    for path in order().output.parent.glob("o*"):
+        path.unlink()
+    assert carrier.run(order(), Watcher(lambda _: worker.work())).complete
+    assert is_whole(order)
+    assert leaves_nothing(catalog, blobs)
+
+
+def test_a_job_that_was_canceled_goes_on_where_its_table_ends_with_other_shards(bench):
+    catalog, blobs, carrier, worker, order = bench
+    stopped(carrier, worker, order, 3)
+    catalog.jobs.move(worker.id, "cancel")
+    numbers = []
+
+    def work(_):
+        numbers.append(catalog.shards.planned(worker.id).shards)
+        worker.work()
+
+    carrier = ClusterCarrier(Settings(shard_lines=1), catalog, blobs, lambda *_: None)
+    assert carrier.run(order(), Watcher(work)).complete
+    assert is_whole(order)
+    assert leaves_nothing(catalog, blobs)
+    assert max(numbers) < ROWS  # what stands in the table is not done again
 
 
 def test_a_command_that_was_killed_at_its_very_end_leaves_nothing_once_it_is_run_again(

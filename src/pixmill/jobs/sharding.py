@@ -19,7 +19,7 @@ from pixmill.color.palette_files import write_palette
 from pixmill.errors import JobStalled
 from pixmill.jobs.patience import Sparingly, patient
 from pixmill.jobs.planning import Cut, Planner
-from pixmill.jobs.shard_files import drop_files, lines_of, put_document, read_part
+from pixmill.jobs.shard_files import drop_files, is_lost, lines_of, put_document, read_part
 from pixmill.jobs.shard_orders import ShardOrder
 from pixmill.matching import Matcher
 from pixmill.record import Failure, Item, Record
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pixmill.batch.job import Job as Table
     from pixmill.batch.job import Watcher, Write
     from pixmill.batch.progress import Progress
+    from pixmill.batch.source import Place, Source
     from pixmill.batch.sink.table import TableSink
     from pixmill.store.blobs import BlobStore
     from pixmill.store.catalog import Catalog
@@ -87,6 +88,10 @@ class Sharded:
 
     def __call__(self, job: Table, checkpoint: Checkpoint) -> Write:
         """Make ready: workers are given the order, and the palette of matches."""
+        after = (checkpoint.line, checkpoint.position) if checkpoint.line else None
+        if not self._goes_on(job.source, after):
+            self._shards.drop(self._job_id)
+            drop_files(self._blobs, self._job_id)
         if isinstance(job.run.matcher, Matcher):
             palette = write_palette(job.run.matcher.palette, "json")
             put_document(self._blobs, self._job_id, "palette", palette)
@@ -97,7 +102,7 @@ class Sharded:
             merging = _Merging(self._blobs, job, checkpoint, sink, watcher)
             watcher.started(self, progress, checkpoint.line)
             cut = Cut(self._job_id, self._holder.owner, self._most)
-            planner = Planner(self._shards, self._blobs, job.source, cut)
+            planner = Planner(self._shards, self._blobs, job.source, cut, after)
             with suppress(_Stopped), planner:
                 while True:
                     began = time.monotonic()
@@ -110,6 +115,19 @@ class Sharded:
             return False
 
         return write
+
+    def _goes_on(self, source: Source, after: Place | None) -> bool:
+        """Tell whether the next shard begins behind the table's last line.
+
+        It does not where others went on with the table, or it was taken away.
+        """
+        last = self._shards.planned(self._job_id).last
+        line = after[0] if after else 0
+        if last is None or last.last_line == line:
+            return True
+        shards = self._shards.following(self._job_id, line, 1)
+        item = next(iter(source.items(after)), None)
+        return bool(shards and item) and shards[0].lines.first_line == item.line
 
     def stop(self) -> None:
         """End early."""
@@ -124,8 +142,8 @@ class Sharded:
     def _advance(self, merging: _Merging, progress: Progress) -> bool:
         """Merge what is done by now, and tell whether that was all."""
         plan = self._shards.planned(self._job_id)  # before the shards: what is cut later is no end
-        standing = self._shards.standing(self._job_id)
-        _tell(progress, standing)
+        standing = self._shards.standing(self._job_id, merging.line)
+        _tell(progress, merging.counts + standing.counts)
         if plan.last is not None:
             done = standing.states.get("done", 0) / plan.shards
             cut = 1.0 if plan.complete else merging.share_of(plan.last.last_line, plan.last.place)
@@ -137,6 +155,10 @@ class Sharded:
                     merging.commit()
                     return self._is_over(plan.complete, standing)
                 self._check()
+                if is_lost(self._blobs, shard):
+                    merging.commit()
+                    self._shards.redo(shard)
+                    return False
                 merging.merge(shard)
             if len(some) < _MERGED_TOGETHER:
                 break
@@ -170,9 +192,8 @@ def drop_shards(catalog: Catalog, blobs: BlobStore, job_id: str) -> None:
     drop_files(blobs, job_id)
 
 
-def _tell(progress: Progress, standing: Standing) -> None:
-    """Let a progress tell of the shards that are done."""
-    counts = standing.counts
+def _tell(progress: Progress, counts: Counts) -> None:
+    """Let a progress tell of what is done, merged or not."""
     before = progress.ok + sum(progress.failed.values())
     progress.ok, progress.missed = counts.ok, counts.missed
     progress.failed = Counter(counts.failed)
@@ -196,7 +217,7 @@ class _Merging:
         self._sink = sink
         self._watcher = watcher
         self._by_lines = job.output.suffix.lower() == ".parquet"
-        self._counts = Counts(checkpoint.ok, checkpoint.missed, checkpoint.failed)
+        self.counts = Counts(checkpoint.ok, checkpoint.missed, checkpoint.failed)
         self._place = checkpoint.position
         self._due = time.monotonic() + _DONE_BEFORE_COMMIT_S
         self.line = checkpoint.line
@@ -214,7 +235,7 @@ class _Merging:
         next(lines, None)  # the header, which the table's own file has
         for record in self._failures(lines):
             self._watcher.seen(record)
-        self._counts += shard.counts
+        self.counts += shard.counts
         self.line, self._place = shard.lines.last_line, shard.lines.place
         if time.monotonic() >= self._due:
             self.commit()
@@ -244,8 +265,8 @@ class _Merging:
         if self.line != checkpoint.line:
             checkpoint.sink = self._sink.commit()
             checkpoint.line, checkpoint.position = self.line, self._place
-            checkpoint.ok, checkpoint.missed = self._counts.ok, self._counts.missed
-            checkpoint.failed = dict(self._counts.failed)
+            checkpoint.ok, checkpoint.missed = self.counts.ok, self.counts.missed
+            checkpoint.failed = dict(self.counts.failed)
             checkpoint.save(checkpoint_path(self._job.output))
         self._due = time.monotonic() + _DONE_BEFORE_COMMIT_S
 

@@ -148,6 +148,9 @@ class Shards(Protocol):
     def commit(self, shard: Shard, counts: Counts) -> bool:
         """Let an attempt's part be the shard's; False where the attempt was over before."""
 
+    def redo(self, shard: Shard) -> bool:
+        """Let a shard that is done wait again, as where its part is gone; whether it was so."""
+
     def held(self, owner: str) -> list[Shard]:
         """List what an owner has: attempts that are not given up, and of no job that is over."""
 
@@ -157,8 +160,8 @@ class Shards(Protocol):
     def following(self, job_id: str, line: int, limit: int) -> list[Shard]:
         """List the shards of a job that begin behind a line, in order."""
 
-    def standing(self, job_id: str) -> Standing:
-        """Tell how a job's shards stand."""
+    def standing(self, job_id: str, behind: int = 0) -> Standing:
+        """Tell how a job's shards stand, with the counts of those that begin behind a line."""
 
     def numbers(self, job_id: str | None = None) -> Mapping[ShardState, int]:
         """Tell how many shards are in each state, of a job or of all."""

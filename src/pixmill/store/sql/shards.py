@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import delete, exists, func, insert, or_, select, update
@@ -167,7 +168,12 @@ class SqlShards:
         }
         return patiently(lambda: self._update(_of_attempt(shard), values))
 
-    def _update(self, this: ColumnElement[bool], values: dict[str, Any]) -> bool:
+    def redo(self, shard: Shard) -> bool:
+        """Let a shard that is done wait again."""
+        this = _this(shard.id) & (shards.c.attempt == shard.attempt) & (shards.c.state == "done")
+        return patiently(lambda: self._update(this, _UNDONE))
+
+    def _update(self, this: ColumnElement[bool], values: Mapping[str, Any]) -> bool:
         with self._database.writing() as connection:
             return connection.execute(update(shards).where(this).values(values)).rowcount == 1
 
@@ -194,8 +200,8 @@ class SqlShards:
         with self._database.reading() as connection:
             return [shard_of(row) for row in connection.execute(query)]
 
-    def standing(self, job_id: str) -> Standing:
-        """Tell how a job's shards stand."""
+    def standing(self, job_id: str, behind: int = 0) -> Standing:
+        """Tell how a job's shards stand, with the counts of those that begin behind a line."""
         states = select(shards.c.state, func.count().label("number"))
         states = states.where(shards.c.job_id == job_id).group_by(shards.c.state)
         sums = select(
@@ -204,7 +210,8 @@ class SqlShards:
             func.sum(shards.c.ok).label("ok"),
             func.sum(shards.c.missed).label("missed"),
         )
-        sums = sums.where(shards.c.job_id == job_id, shards.c.state == "done")
+        is_counted = (shards.c.state == "done") & (shards.c.first_line > behind)
+        sums = sums.where(shards.c.job_id == job_id, is_counted)
         with self._database.reading() as connection:
             found = {row.state: row.number for row in connection.execute(states)}
             counts = Counts()
@@ -258,6 +265,8 @@ class SqlShards:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(shards=None))
 
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({"ok": 0, "missed": 0, "failed": "{}"})
+_UNDONE = {**_NOTHING, "state": "waiting", "published_at": None, "finished_at": None}
 _SENT = (shards.c.state == "waiting") & shards.c.published_at.is_not(None)
 
 
@@ -301,8 +310,6 @@ def _row_of(job_id: str, number: int, new: NewShard) -> dict[str, Any]:
         "attempts": 0,
         "deaths": 0,
         "alone": False,
-        "ok": 0,
-        "missed": 0,
-        "failed": "{}",
+        **_NOTHING,
         "failed_attempts": "[]",
     }
