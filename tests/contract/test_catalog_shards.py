@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from pixmill.store import open_catalog
@@ -557,3 +559,37 @@ def test_counts_are_added_code_by_code():
     one, two = Counts(1, 2, {"a": 1, "b": 2}), Counts(10, 20, {"b": 5, "c": 7})
     assert one + two == Counts(11, 22, {"a": 1, "b": 7, "c": 7})
     assert (one.failed, two.failed) == ({"a": 1, "b": 2}, {"b": 5, "c": 7})
+
+
+def abandoned(catalog, moment):
+    return [job.id for job in catalog.jobs.abandoned_before(moment, 10)]
+
+
+@pytest.mark.parametrize("state", ["killed", "released", "stalled"])
+def test_a_job_that_its_command_left_long_ago_is_abandoned(catalog, clock, state):
+    job_id = planned_job(catalog, 2)
+    if state != "killed":
+        end(catalog, job_id, {"released": "release", "stalled": "stall"}[state])
+    clock.forward(LEASE_S + 1)
+    assert abandoned(catalog, clock()) == [job_id]
+    assert abandoned(catalog, clock() - timedelta(seconds=LEASE_S + 2)) == []  # it is younger
+
+
+def test_what_is_at_work_or_was_not_long_ago_is_not_abandoned(catalog, shards, clock, job_id):
+    assert abandoned(catalog, clock()) == []  # its command is there
+    clock.forward(LEASE_S + 1)
+    shard = claim(shards, job_id)
+    assert abandoned(catalog, clock()) == []
+    before = clock()
+    shards.commit(shard, Counts(1))
+    assert abandoned(catalog, before) == []
+    assert abandoned(catalog, clock()) == [job_id]
+
+
+def test_only_a_commands_job_is_abandoned(catalog, clock):
+    key, _ = catalog.keys.add("one", ["jobs"])
+    catalog.jobs.add(NewJob(key_id=key.id, kind="colors", spec={}))
+    done = planned_job(catalog, 1)
+    catalog.jobs.move(done, "cancel")
+    clock.forward(LEASE_S + 1)
+    assert abandoned(catalog, clock()) == []

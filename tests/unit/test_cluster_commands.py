@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import time
+from datetime import timedelta
 
 import pytest
 from pyarrow.parquet import read_table
@@ -11,11 +13,14 @@ from pixmill.batch.job import checkpoint_path, run_job
 from pixmill.errors import JobStalled, OutputError, OutputLocked, ResumeRefused
 from pixmill.jobs import planning, sharding
 from pixmill.jobs.commands import ClusterCarrier, _job_id
+from pixmill.jobs.expiry import Expiry
 from pixmill.settings import Settings
 from pixmill.store import open_catalog
 from pixmill.store.memory import MemoryBlobs
+from pixmill.store.opening import utc_now
 from pixmill.store.shards import Counts
 from tests.unit.shard_jobs import (
+    FAILED,
     GROWTH,
     MOST,
     ROWS,
@@ -324,6 +329,47 @@ def test_the_same_list_options_and_output_are_the_same_job(tmp_path, order):
         job_of(csv_list(tmp_path / "more", ROWS + 1), tmp_path / "o.csv"),
     ]
     assert len({_job_id(each) for each in [order(), *others]}) == 4
+
+
+def test_the_catalog_is_told_how_far_a_command_is(bench, monkeypatch):
+    catalog, _blobs, carrier, worker, order = bench
+    monkeypatch.setattr("pixmill.jobs.commands._RENEWALS", 1e6)  # it renews all the time
+    told = []
+
+    def work(_):
+        job = catalog.jobs.find(worker.id)
+        told.append((job.progress.done, job.progress.failed))
+        if not worker.work(1) and told[-1][0] < ROWS:
+            time.sleep(0.01)
+
+    assert carrier.run(order(), Watcher(work)).complete
+    assert any(0 < done < ROWS for done, _ in told)
+    assert told == sorted(told)
+    assert all(failed <= FAILED for _, failed in told)
+
+
+@pytest.mark.parametrize("state", ["queued", "canceled", "stalled"])
+def test_a_job_whose_command_never_comes_again_is_dropped_with_its_files(bench, state):
+    catalog, blobs, carrier, worker, order = bench
+    worker.poisoned = {3} if state == "stalled" else set()
+    if state == "stalled":
+        with pytest.raises(JobStalled):
+            carrier.run(order(), Watcher(lambda _: worker.work()))
+    else:
+        stopped(carrier, worker, order)
+    if state == "canceled":
+        catalog.jobs.move(worker.id, "cancel")
+    assert catalog.jobs.find(worker.id).state == state
+    expiry = Expiry(catalog, blobs)
+    assert expiry.expire_before(utc_now() - timedelta(minutes=1)) == 0
+    assert [*blobs.all("shards")]
+    assert expiry.expire_before(utc_now()) == 1
+    assert [*blobs.all("shards"), *blobs.all("parts")] == []
+    assert catalog.jobs.find(worker.id).state == "expired"
+    worker.poisoned = set()
+    assert carrier.run(order(), Watcher(lambda _: worker.work())).complete
+    assert is_whole(order)
+    assert leaves_nothing(catalog, blobs)
 
 
 def test_a_stream_is_refused(tmp_path, carrier, order, monkeypatch):

@@ -12,16 +12,20 @@ import os
 import secrets
 import threading
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from pixmill.batch.job import run_job
 from pixmill.errors import JobStalled, OutputError, OutputLocked, ResumeRefused, UsageError
+from pixmill.jobs.expiry import Expiry
 from pixmill.jobs.extra import needing_celery
 from pixmill.jobs.list_orders import COMMAND
 from pixmill.jobs.patience import Sparingly
 from pixmill.jobs.sharding import Sharded, drop_shards
 from pixmill.store import open_catalog, open_results, where
-from pixmill.store.jobs import FINISHED, NewJob, Outcome, Progress
+from pixmill.store.jobs import FINISHED, NewJob, Outcome
+from pixmill.store.jobs import Progress as Told
+from pixmill.store.opening import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from pixmill.batch.checkpoint import Checkpoint
     from pixmill.batch.job import Job as Table
     from pixmill.batch.job import Report, Watcher, Write
+    from pixmill.batch.progress import Progress
     from pixmill.settings import Settings
     from pixmill.store import BlobStore, Catalog
     from pixmill.store.jobs import Event, Job
@@ -42,7 +47,8 @@ class _Hold:
 
     def __init__(self, catalog: Catalog, job: Job, owner: str, lease_s: float) -> None:
         self.owner = owner
-        self.progress = job.progress
+        self.progress: Progress | None = None
+        self._before = job.progress
         self._jobs = catalog.jobs
         self._id = job.id
         self._lease_s = lease_s
@@ -58,6 +64,13 @@ class _Hold:
         self._ended.set()
         self._thread.join()
 
+    def told(self) -> Told:
+        """Tell how far the job is."""
+        if self.progress is None:
+            return self._before
+        failed = sum(self.progress.failed.values())
+        return Told(self.progress.ok + failed, failed)
+
     def check(self) -> None:
         """Raise OutputError where the job is another's, or canceled."""
         if self._lost:
@@ -66,7 +79,7 @@ class _Hold:
     def _renew(self) -> None:
         while not self._ended.wait(self._lease_s / _RENEWALS):
             try:
-                held = self._jobs.renew(self._id, self.owner, self._lease_s, self.progress)
+                held = self._jobs.renew(self._id, self.owner, self._lease_s, self.told())
             except OutputError:  # the next time may be better, and who goes on will find out
                 continue
             self._lost = self._lost or not held
@@ -116,12 +129,13 @@ class ClusterCarrier:
             self._end(id_)
         kept = self._begun(id_, job, owner)
 
-        def write(sink: Any, progress: Any, watcher: Watcher) -> bool:
+        def write(sink: Any, progress: Progress, watcher: Watcher) -> bool:
             hold = _Hold(self._catalog, kept, owner, self._settings.job_lease)
             most = self._settings.shard_lines
             sharded = Sharded(self._catalog, self._blobs, id_, hold, most=most, told=self._told)
             event: Event = "release"
             outcome = Outcome()
+            hold.progress = progress
             with hold:
                 try:
                     return sharded(job, checkpoint)(sink, progress, watcher)
@@ -129,15 +143,11 @@ class ClusterCarrier:
                     event, outcome = "stall", Outcome(code=_CODE, message=str(error))
                     raise
                 finally:
-                    failed = sum(progress.failed.values())
-                    hold.progress = Progress(progress.ok + failed, failed)
-                    self._leave(id_, owner, event, outcome, hold.progress)
+                    self._leave(id_, owner, event, outcome, hold.told())
 
         return write
 
-    def _leave(
-        self, id_: str, owner: str, event: Event, outcome: Outcome, progress: Progress
-    ) -> None:
+    def _leave(self, id_: str, owner: str, event: Event, outcome: Outcome, progress: Told) -> None:
         """Give the job up; where that can not be written down, its lease ends by itself."""
         try:
             self._catalog.jobs.end(id_, owner, event, outcome, progress)
@@ -192,6 +202,8 @@ def open_cluster(
         relay.start()
         stack.callback(relay.stop)
         blobs = open_results(where(settings).blobs, settings.data)
+        # A cluster may have no service that does it.
+        Expiry(catalog, blobs).drop_abandoned(utc_now() - timedelta(days=settings.job_keep))
         yield ClusterCarrier(settings, catalog, blobs, told)
 
 

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pixmill.batch.job import Job as Table
     from pixmill.batch.job import Watcher, Write
     from pixmill.batch.progress import Progress
-    from pixmill.batch.source import Place, Source
     from pixmill.batch.sink.table import TableSink
+    from pixmill.batch.source import Place, Source
     from pixmill.store.blobs import BlobStore
     from pixmill.store.catalog import Catalog
     from pixmill.store.shards import Shard, Standing
@@ -127,7 +127,9 @@ class Sharded:
             return True
         shards = self._shards.following(self._job_id, line, 1)
         item = next(iter(source.items(after)), None)
-        return bool(shards and item) and shards[0].lines.first_line == item.line
+        if not shards or item is None:
+            return False
+        return shards[0].lines.first_line == item.line
 
     def stop(self) -> None:
         """End early."""

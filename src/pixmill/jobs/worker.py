@@ -107,9 +107,15 @@ class _Process:
         self._relay = Relay(catalog, Broker(self._app), lease_s=settings.job_lease, told=told)
         blobs = open_results(where(settings).blobs, settings.data)
 
+        opening = threading.Lock()
+
         @cache
-        def archive() -> Archive:
+        def opened() -> Archive:
             return stack.enter_context(open_archive(*where(settings)))
+
+        def archive() -> Archive:
+            with opening:  # or two threads would open two
+                return opened()
 
         plan = plan_memory(settings.memory, self._pool.workers, WORKER_BYTES)
         shared = Shared(self._pool, plan.of_a_list(settings.shards), _AHEAD * self._pool.workers)
