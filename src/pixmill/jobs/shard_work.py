@@ -6,13 +6,10 @@ at once where the job is over or the process ends.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 import time
 from collections import deque
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixmill.batch.progress import Progress
@@ -21,12 +18,16 @@ from pixmill.batch.sink import errors_path, open_table
 from pixmill.errors import OutputError, RunError
 from pixmill.ingest.arrivals import Arrivals, Sender
 from pixmill.ingest.keeper import ArchiveKeeper
+from pixmill.jobs.patience import patient
 from pixmill.jobs.shard_files import drop_part, put_part, read_document, read_items
 from pixmill.jobs.shard_orders import ShardOrder, matcher_of
 from pixmill.store.shards import Counts
+from pixmill.store.work_folder import work_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from pixmill.batch.job import Row
     from pixmill.batch.options import Shared
@@ -97,6 +98,10 @@ class ShardWork:
                     return
                 shards.hand_back(shard, "it is to be done alone")
 
+    def beside(self) -> AbstractContextManager[None]:
+        """Do something else than shards until the end of the context, but none beside one alone."""
+        return self._turns.taken(alone=False)
+
     def look(self) -> None:
         """Find out which attempts were given up by others, and mend what could not be written down.
 
@@ -153,15 +158,18 @@ class ShardWork:
 
     def _carry_out(self, shard: Shard) -> Counts | None:
         """Do a shard, and tell what became of its items; None where another had done it."""
-        blobs = self._site.blobs
-        with _folder(blobs.spool) as folder:
+        spool = self._site.blobs.spool
+        # What is made by then is worth waiting for.
+        blobs = patient(self._site.blobs, lambda: self._check(shard), self._told)
+        shards = patient(self._site.catalog.shards, lambda: self._check(shard), self._told)
+        with _folder(spool) as folder:
             order = ShardOrder.read(read_document(blobs, shard.id.job_id, "order"))
             table = folder / f"part.{order.rows}"
             counts = self._made(shard, order, table)
             self._check(shard)
             # What is put and not committed, as where this process dies, goes with the job's files.
             put_part(blobs, shard, table, errors_path(table))
-            if self._site.catalog.shards.commit(shard, counts):
+            if shards.commit(shard, counts):
                 return counts
             drop_part(blobs, shard)
             return None
@@ -234,13 +242,10 @@ class ShardWork:
 def _folder(spool: Path) -> Iterator[Path]:
     """Give a folder for as long as the context lasts."""
     try:
-        path = Path(tempfile.mkdtemp(prefix="shard-", dir=spool))
+        with work_folder(spool, "shard-") as path:
+            yield path
     except OSError as error:
         raise OutputError(f"{spool} can not be used: {error.strerror or error}") from error
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 class _Turns:

@@ -229,7 +229,8 @@ class _Process:
         self._insisting(lambda: self._shards.do(ShardId(job_id, number)))
 
     def _do_operations(self, job_id: str) -> None:
-        self._insisting(lambda: self._jobs.take(job_id))
+        with self._shards.beside():
+            self._insisting(lambda: self._jobs.take(job_id))
 
     def _insisting(self, do: Callable[[], None]) -> None:
         """Do what a message asks for, again while the catalog can not be asked."""

@@ -146,7 +146,10 @@ class Shards(Protocol):
         """
 
     def commit(self, shard: Shard, counts: Counts) -> bool:
-        """Let an attempt's part be the shard's; False where the attempt was over before."""
+        """Let an attempt's part be the shard's; False where the attempt was given up before.
+
+        It may be said again, and counts once.
+        """
 
     def redo(self, shard: Shard) -> bool:
         """Let a shard that is done wait again, as where its part is gone; whether it was so."""

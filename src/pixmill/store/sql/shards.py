@@ -157,7 +157,7 @@ class SqlShards:
         return patiently(handed)
 
     def commit(self, shard: Shard, counts: Counts) -> bool:
-        """Let an attempt's part be the shard's."""
+        """Let an attempt's part be the shard's; it may be said again."""
         values = {
             "state": "done",
             "ok": counts.ok,
@@ -166,7 +166,11 @@ class SqlShards:
             "owner": None,
             "finished_at": self._database.now(),
         }
-        return patiently(lambda: self._update(_of_attempt(shard), values))
+        return patiently(lambda: self._update(_of_attempt(shard), values)) or self._is_done(shard)
+
+    def _is_done(self, shard: Shard) -> bool:
+        found = self.find(shard.id)
+        return found is not None and (found.state, found.attempt) == ("done", shard.attempt)
 
     def redo(self, shard: Shard) -> bool:
         """Let a shard that is done wait again."""
