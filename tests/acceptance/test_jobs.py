@@ -69,7 +69,7 @@ def stalled(data):
             catalog.shards.commit(shard, shard.counts)
         for death in range(MAX_DEATHS):
             shard = catalog.shards.claim(ShardId(job.id, 1), "w", "worker-\x1b[31m")
-            catalog.shards.hand_back(shard, f"death {death} \x1b[31m", died=True)
+            catalog.shards.hand_back(shard, f"death {death} \x1b[31m", how="died")
         outcome = Outcome(code="internal", message="all is done but shard 1")
         catalog.jobs.end(job.id, "me", "stall", outcome, Progress(20, 0, 0))
     return job.id

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from pyarrow.parquet import read_table
 
+from pixmill.batch.checkpoint import Checkpoint
 from pixmill.batch.job import checkpoint_path, run_job
 from pixmill.batch.retry import retry_job
 from pixmill.errors import JobStalled, OutputError, OutputLocked, ResumeRefused
@@ -298,7 +299,13 @@ def test_a_table_that_went_on_alone_and_was_taken_away_is_made_whole(bench):
 
 def test_a_job_that_was_canceled_goes_on_where_its_table_ends_with_other_shards(bench):
     catalog, blobs, carrier, worker, order = bench
-    stopped(carrier, worker, order, 3)
+
+    def some(watcher):
+        worker.work(3)
+        if Checkpoint.load(checkpoint_path(order().output)).line:
+            watcher.run.stop()
+
+    assert not carrier.run(order(), Watcher(some)).complete
     catalog.jobs.move(worker.id, "cancel")
     numbers = []
 

@@ -151,7 +151,7 @@ def causes(shards, id_):
 def bury(shards, shard_id):
     """Give up the attempt that runs, as others do where its worker seems to be dead."""
     (shard,) = [each for each in shards.held(OWNER) if each.id == shard_id]
-    assert shards.hand_back(shard, "its worker died", died=True)
+    assert shards.hand_back(shard, "its worker died", how="died")
 
 
 def test_a_shard_is_done_and_its_part_counts(work, shards, blobs, job_id):
@@ -281,7 +281,7 @@ def test_what_is_of_a_job_that_is_over_is_left(work, catalog, shards, blobs, job
 def test_what_kills_workers_has_nothing_else_beside_it(work, shards, job_id):
     """Not even operations: they would be held to be what its worker died of."""
     id_, order = ShardId(job_id, 0), []
-    shards.hand_back(shards.claim(id_, "another", "another"), "it died", died=True)
+    shards.hand_back(shards.claim(id_, "another", "another"), "it died", how="died")
     began, may_end = threading.Event(), threading.Event()
 
     def operations():
@@ -391,7 +391,7 @@ def test_what_is_to_be_alone_by_the_time_it_is_begun_is_begun_again_alone(work, 
     def late(*, alone):
         taken.append(alone)
         if len(taken) == 1:  # between the look at the shard and its beginning
-            shards.hand_back(shards.claim(id_, "other", "other"), "it died", died=True)
+            shards.hand_back(shards.claim(id_, "other", "other"), "it died", how="died")
         with turns(alone=alone):
             yield
 

@@ -129,7 +129,7 @@ def wait(
 
 @jobs.command()
 def dead(json: Json = False) -> None:
-    """List the shards that killed their workers, and are done by nobody until redriven.
+    """List the shards that killed their workers, or failed each time, and wait to be redriven.
 
     With a broker, messages are counted that it gave out too often.
     """

@@ -202,9 +202,28 @@ def open_cluster(
         relay.start()
         stack.callback(relay.stop)
         blobs = open_results(where(settings).blobs, settings.data)
-        # A cluster may have no service that does it.
-        Expiry(catalog, blobs).drop_abandoned(utc_now() - timedelta(days=settings.job_keep))
+        _tidy(settings, catalog, blobs, told)
         yield ClusterCarrier(settings, catalog, blobs, told)
+
+
+def _tidy(
+    settings: Settings,
+    catalog: Catalog,
+    blobs: BlobStore,
+    told: Callable[[str, BaseException], None],
+) -> None:
+    """Begin to drop what commands left that never came again: a cluster may have no service.
+
+    What is not dropped by the end of this process is by that of another.
+    """
+
+    def drop() -> None:
+        try:
+            Expiry(catalog, blobs).drop_abandoned(utc_now() - timedelta(days=settings.job_keep))
+        except OutputError as error:
+            told("what other commands left can not be dropped", error)
+
+    threading.Thread(target=drop, name="pixmill-tidy", daemon=True).start()
 
 
 def _job_id(job: Table) -> str:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pixmill.record import Item
     from pixmill.settings import Settings
     from pixmill.store import Archive, BlobStore, Catalog
-    from pixmill.store.shards import Shard, ShardId
+    from pixmill.store.shards import Ending, Shard, ShardId
 
 _LOOK_EVERY_S = 1.0
 _MOST_DOUBLINGS = 6  # of the delay: 64 s
@@ -77,7 +77,7 @@ class ShardWork:
         self._held: set[str] = set()
         self._lost: frozenset[str] = frozenset()
         self._strays: set[str] = set()
-        self._owed: deque[tuple[Shard, str, float, bool]] = deque()
+        self._owed: deque[tuple[Shard, str, float, Ending]] = deque()
         self.stopping = False
 
     def do(self, id_: ShardId) -> None:
@@ -109,8 +109,8 @@ class ShardWork:
         """
         shards = self._site.catalog.shards
         while self._owed:
-            shard, cause, delay_s, died = self._owed[0]
-            shards.hand_back(shard, cause, delay_s=delay_s, died=died)
+            shard, cause, delay_s, how = self._owed[0]
+            shards.hand_back(shard, cause, delay_s=delay_s, how=how)
             self._owed.popleft()
         mine = frozenset(self._held)  # before: what is begun meanwhile is not lost
         held = {str(shard.attempt): shard for shard in shards.held(self._site.owner)}
@@ -136,25 +136,25 @@ class ShardWork:
         except RunError as error:
             self._told(f"{what} was handed back", error)
             delay_s = 2.0 ** min(shard.attempts, _MOST_DOUBLINGS)
-            self._hand_back(shard, str(error), delay_s=delay_s)
+            self._hand_back(shard, str(error), delay_s=delay_s, how="failed")
         except Exception as error:  # noqa: BLE001  whatever it is, it may end no worker
             outcome = "defect"
             self._told(f"{what} met a defect", error)
             cause = f"a defect of pixmill: {type(error).__name__}: {error}"
-            self._hand_back(shard, cause, delay_s=_PAUSE_S, died=True)
+            self._hand_back(shard, cause, delay_s=_PAUSE_S, how="died")
         finally:
             self._held.discard(attempt)
             self._metrics.shard_ends(outcome, time.monotonic() - began, counts)
 
     def _hand_back(
-        self, shard: Shard, cause: str, *, delay_s: float = 0.0, died: bool = False
+        self, shard: Shard, cause: str, *, delay_s: float = 0.0, how: Ending = "left"
     ) -> None:
         """Give an attempt up, later on if it can not be written down now."""
         try:
-            self._site.catalog.shards.hand_back(shard, cause, delay_s=delay_s, died=died)
+            self._site.catalog.shards.hand_back(shard, cause, delay_s=delay_s, how=how)
         except OutputError as error:
             self._told("what became of a shard can not be written down yet", error)
-            self._owed.append((shard, cause, delay_s, died))
+            self._owed.append((shard, cause, delay_s, how))
 
     def _carry_out(self, shard: Shard) -> Counts | None:
         """Do a shard, and tell what became of its items; None where another had done it."""

@@ -85,8 +85,9 @@ class Sharded:
         most: int,
         told: Callable[[str, BaseException], None],
     ) -> None:
-        self._shards = patient(catalog.shards, self._check, Sparingly(told))
-        self._blobs = patient(blobs, self._check, Sparingly(told))
+        self._told = Sparingly(told)
+        self._shards = patient(catalog.shards, self._check, self._told)
+        self._blobs = patient(blobs, self._check, self._told)
         self._job_id = job_id
         self._holder = holder
         self._most = most
@@ -170,6 +171,7 @@ class Sharded:
             for shard in some:
                 if shard.state != "done":
                     merging.commit()
+                    self._tell_cause(shard)
                     return self._is_over(plan.complete, standing)
                 self._check()
                 if is_lost(self._blobs, shard):
@@ -182,6 +184,14 @@ class Sharded:
         merging.commit()
         # By what was merged, since a stop may have come at any moment.
         return plan.complete and (plan.last is None or merging.line == plan.last.last_line)
+
+    def _tell_cause(self, shard: Shard) -> None:
+        """Tell, while all wait for a shard that is tried again, what went wrong with it."""
+        if shard.state == "waiting" and shard.failed_attempts:
+            last = shard.failed_attempts[-1]
+            self._told(
+                "a shard is done again", OutputError(f"shard {shard.id.number}: {last.cause}")
+            )
 
     def _is_over(self, complete: bool, standing: Standing) -> bool:  # noqa: FBT001  of the plan
         """Tell that all is not done; raise JobStalled where it can not be."""
