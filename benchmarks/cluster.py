@@ -71,6 +71,7 @@ class Place:
     def order(self, output: str) -> list[str]:
         """Name the command that does the list anew."""
         words = ["colors", str(self.urls), "-o", str(self.folder / output), "--overwrite"]
+        words += ["--no-dedupe"]  # or equal bytes would be counted once
         return [*PIXMILL, *words]
 
 
