@@ -172,6 +172,7 @@ def test_a_job_that_fails_by_a_defect_is_reported(sentry, tmp_path, capsys):
         assert catalog.jobs.find(job.id).state == "failed"
     (event,) = sentry.events()
     assert event["transaction"] == "a job failed by a defect"
+    assert event["tags"]["job"] == job.id
 
 
 def test_what_ends_a_thread_or_the_process_is_reported(sentry, monkeypatch):

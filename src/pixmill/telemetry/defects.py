@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pixmill import __version__
 from pixmill.errors import InternalError, MissingExtra, PixmillError, UsageError
+from pixmill.telemetry.traces import job_at_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,13 +81,14 @@ class Defects:
     def report(self, error: BaseException, what: str, **facts: object) -> None:
         """Report an error if it is a defect; `what` is what the log says of it.
 
-        Of `facts` the ids alone are told: `request_id` and `job`.
+        Of `facts` the ids alone are told: `request_id`, and `job`, if not that at hand.
         """
         if self._client is None or not is_defect(error) or not self._has_room():
             return
         from sentry_sdk.utils import event_from_exception  # noqa: PLC0415  the extra
 
         event, hint = event_from_exception(error, client_options=self._client.options)
+        facts = {"job": job_at_hand(), **facts}
         tags = {name: str(facts[name]) for name in _TAGS if facts.get(name)}
         event["tags"] = {"service": self._service, **tags}
         event["transaction"] = without_secrets(what)

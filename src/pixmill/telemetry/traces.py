@@ -113,7 +113,8 @@ def span(
     """
     sink = _process.sink
     if sink is None:
-        yield _nothing
+        with delivered(job_id, None):
+            yield _nothing
         return
     job, parent = _around.get()
     begun = sink.begin(Begun(name, job_id, kind, first, parent if job == job_id else None))
@@ -138,6 +139,11 @@ def delivered(job_id: str, traceparent: object) -> Iterator[None]:
         yield
     finally:
         _around.reset(token)
+
+
+def job_at_hand() -> str | None:
+    """Tell which job this thread is at; None outside of all spans."""
+    return _around.get()[0] or None
 
 
 def record(begun: Begun, standard: Mapping[str, Value], **own: Value | None) -> None:
