@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+import sentry_sdk
 
 from pixmill.errors import (
     FetchTimeout,
@@ -210,6 +211,8 @@ def test_a_defect_in_a_loop_is_reported_often_enough(sentry):
     times = [0.0] * 100 + [59.0, 60.0]
     client = _client(sentry.dsn)
     assert not client.should_send_default_pii()
+    assert client.integrations == {}
+    assert not sentry_sdk.get_client().is_active()  # nobody else's errors are sent by it
     defects = Defects(client, clock=iter(times).__next__)
     for _ in times:
         defects.report(ValueError("x"), "defect")
