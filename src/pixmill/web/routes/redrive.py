@@ -59,6 +59,6 @@ async def _redriven(request: Request, parts: Services, job: Job) -> JSONResponse
         sentence = f"The job is {job.state}, and none of its shards is dead"
         raise ApiError(409, "conflict", sentence)
     request.scope["state"][MADE_JOB] = job.id, False
-    parts.wake_jobs()
     now = await parts.ask_catalog(parts.catalog.jobs.find, job.id)
+    parts.wake_jobs()  # then, or the answer might tell of what comes after
     return JSONResponse(await told_of(parts, now or job))
