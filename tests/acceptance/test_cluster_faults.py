@@ -1,8 +1,7 @@
 """Whatever of a cluster dies, at any moment: no row is lost, none stands twice, and all goes on.
 
 While a list is worked at, and cameras send pictures, a worker or a child of one is killed, or the
-service, or RabbitMQ or PostgreSQL breaks off and starts again. Few faults in every run of the
-tests, many in a soak.
+service, or RabbitMQ or PostgreSQL breaks off and starts again.
 """
 
 from __future__ import annotations
@@ -24,16 +23,10 @@ from tests.pictures import png
 from tests.services import free_port
 from tests.serving import serving
 
-SHORT = os.environ.get("PIXMILL_SOAK") == "short"
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1500)]
+
+LINES, FAULTS, RUNS = (1500, 8, 1) if os.environ.get("PIXMILL_SOAK") == "short" else (5000, 30, 5)
 PICTURES = 50
-
-
-def cases():
-    soak = [pytest.mark.soak, pytest.mark.timeout(1500)]
-    lines, faults, runs = (1500, 8, 1) if SHORT else (5000, 30, 5)
-    many = [pytest.param(n, lines, faults, id=f"many-{n}", marks=soak) for n in range(1, runs + 1)]
-    few = pytest.param(0, 900, 3, id="few", marks=pytest.mark.timeout(300))
-    return pytest.mark.parametrize(("seed", "lines", "faults"), [few, *many])
 
 
 class Breaking:
@@ -92,7 +85,7 @@ class Breaking:
                 self.started += 1
 
 
-def write_list(origin, folder, lines):
+def write_list(origin, folder):
     """A list of slow pictures, of which a tenth fails."""
     rng = random.Random(6)
     for number in range(PICTURES):
@@ -100,16 +93,14 @@ def write_list(origin, folder, lines):
     failing = [origin.url("/missing.png"), "ftp://nowhere/", origin.url("/p7.png/")]
     urls = [
         failing[line // 10 % 3] if line % 10 == 9 else origin.url(f"/p{line % PICTURES}.png?{line}")
-        for line in range(lines)
+        for line in range(LINES)
     ]
     return listed(folder, urls)
 
 
-@cases()
-def test_no_row_is_lost_or_stands_twice(  # noqa: PLR0917
-    rabbit, own_postgres, origin, tmp_path, seed, lines, faults
-):
-    urls = write_list(origin, tmp_path, lines)
+@pytest.mark.parametrize("seed", range(1, RUNS + 1))
+def test_no_row_is_lost_or_stands_twice(rabbit, own_postgres, origin, tmp_path, seed):
+    urls = write_list(origin, tmp_path)
     env = {"PIXMILL_SHARD_LINES": "50", "PIXMILL_JOB_LEASE": "6", "PIXMILL_PER_HOST": "8"}
     with (
         contextlib.ExitStack() as stack,
@@ -123,7 +114,7 @@ def test_no_row_is_lost_or_stands_twice(  # noqa: PLR0917
         command = start(*words, cwd=tmp_path, env=cluster.env)
         cameras = begin(f"http://127.0.0.1:{broken.port}", broken.key, tmp_path / "out", "one")
         try:
-            for _ in range(faults):
+            for _ in range(FAULTS):
                 broken.hit()
                 broken.revive()
                 assert command.poll() is None, (broken.told, command.communicate())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from threading import Event
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from pixmill.batch import RunOptions
-from pixmill.batch.job import Job, run_job
+from pixmill.batch.job import Job, checkpoint_path, run_job
 from pixmill.batch.progress import Progress
 from pixmill.batch.sink import TableOptions, errors_path, open_table
 from pixmill.batch.source import SourceOptions, open_source
@@ -121,7 +123,7 @@ class Cluster:
         for id_ in ids:
             shard = self.catalog.shards.claim(id_, "w", "worker")
             if shard is not None and id_.number in self.poisoned:
-                self.catalog.shards.hand_back(shard, f"it died of {id_.number}", died=True)
+                self.catalog.shards.hand_back(shard, f"it died of {id_.number}", how="died")
             elif shard is not None:
                 self.do(shard)
         return len(ids)
@@ -147,14 +149,21 @@ def here(job: Job, checkpoint):
     """Carry a job out in this process, as `run_here` does, with the same rows."""
 
     def write(sink, progress, watcher) -> bool:
-        for item in job.source.items():
+        stopped = Event()
+        watcher.started(SimpleNamespace(stop=stopped.set), progress, checkpoint.line)
+        after = (checkpoint.line, checkpoint.position) if checkpoint.line else None
+        for item in job.source.items(after):
+            if stopped.is_set():
+                break
             record = record_of(item)
             sink.write(record)
             progress.add(record)
             watcher.seen(record)
             checkpoint.line, checkpoint.position = item.line, item.position
         checkpoint.ok, checkpoint.failed = progress.ok, dict(progress.failed)
-        return True
+        checkpoint.sink = sink.commit()
+        checkpoint.save(checkpoint_path(job.output))
+        return not stopped.is_set()
 
     return write
 

@@ -169,3 +169,22 @@ def test_what_has_become_a_jobs_meanwhile_stays(jobs, results):
     drop(jobs, results, Lost("list without job", name))
     assert folder.exists()
     assert [info.name for info in results.all("lists")] == [name]
+
+
+def test_shards_of_no_job_go_and_the_others_stay(jobs, results):
+    job = add(jobs)
+    canceled, lost = add(jobs, 1), "0" * 32
+    jobs.move(canceled.id, "cancel")
+    ids = [job.id, canceled.id, lost]
+    kept, *gone = [[f"shards/{id_}/0000000.jsonl.gz", f"parts/{id_}/0000000-a.rows"] for id_ in ids]
+    mine = ["shards/mine.gz", f"parts/{lost}/deep/mine.rows"]
+    for name in [*kept, *gone[0], *gone[1], *mine]:
+        results.put(name, b"rows")
+    told = {("shard without job", name) for names in gone for name in names}
+    assert set(found(jobs, results)) == told
+    assert found(jobs, results, datetime.now(UTC) - timedelta(minutes=1)) == []
+    for name in kept:
+        drop(jobs, results, Lost("shard without job", name, job.id))
+    mend(jobs, results)
+    left = {info.name for folder in ("shards", "parts") for info in results.all(folder)}
+    assert left == {*kept, *mine}

@@ -243,21 +243,38 @@ def test_what_goes_wrong_with_the_holder_or_the_list_ends_it(tmp_path, urls, clu
 
 
 @pytest.mark.parametrize("table", ["rows", "errors"])
-def test_where_a_part_is_gone_it_is_told_and_nothing_is_left_out(
+def test_a_part_that_is_gone_is_made_again(tmp_path, urls, cluster, expected, table):
+    output = tmp_path / "o.csv"
+    do_all(cluster, urls, output)
+    shard = cluster.catalog.shards.find(ShardId(cluster.id, 3))
+    cluster.blobs.delete(f"parts/{cluster.id}/0000003-{shard.attempt}.{table}")
+    report = cluster.run(job_of(urls, output))
+    assert (report.complete, report.ok + sum(report.failed.values())) == (True, ROWS)
+    assert files(output) == expected
+    assert cluster.catalog.shards.find(shard.id).attempts == 2
+
+
+@pytest.mark.parametrize("table", ["rows", "errors"])
+def test_where_a_part_is_gone_with_its_items_it_is_told_and_nothing_is_left_out(
     tmp_path, urls, cluster, expected, table
 ):
+    """As of a folder that is not mounted."""
     output = tmp_path / "o.csv"
     do_all(cluster, urls, output)
     shard = cluster.catalog.shards.find(ShardId(cluster.id, 3))
     name = f"parts/{cluster.id}/0000003-{shard.attempt}.{table}"
-    blob = cluster.blobs.open(name)
-    cluster.blobs.delete(name)
+    gone = [name, f"shards/{cluster.id}/0000003.jsonl.gz"]
+    kept = {each: cluster.blobs.open(each).read(0, 1 << 20) for each in gone}
+    for each in gone:
+        cluster.blobs.delete(each)
     with pytest.raises(OutputError, match=name):
         cluster.run(job_of(urls, output))
     assert not output.exists()
-    cluster.blobs.put(name, blob.read(0, 1 << 20))
+    for each, content in kept.items():
+        cluster.blobs.put(each, content)
     assert cluster.run(job_of(urls, output)).complete
     assert files(output) == expected
+    assert cluster.catalog.shards.find(shard.id).attempts == 1
 
 
 def test_what_is_dead_stalls_the_job_once_all_else_is_done(tmp_path, urls, cluster, expected):

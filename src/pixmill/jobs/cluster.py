@@ -17,10 +17,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from amqp.exceptions import AMQPError, MessageNacked
 from celery import Celery
 from celery.app.amqp import AMQP
 from kombu.entity import Exchange, Queue
-from kombu.exceptions import KombuError, OperationalError
+from kombu.exceptions import KombuError
 from kombu.messaging import Consumer
 
 from pixmill.errors import OutputError, UsageError
@@ -40,7 +41,8 @@ _MOST_DELIVERIES = 100
 _CONSUMER_TIMEOUT_MS = 4 * 3600 * 1000
 _PUBLISH = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.0}
 _CONNECT_S = 5.0
-_ERRORS = (KombuError, OperationalError, OSError)
+_CONFIRM_S = 10.0  # of a broker that takes nothing more, as where its disk is full
+_ERRORS = (KombuError, AMQPError, MessageNacked, OSError)
 
 
 def queue_name(queue: str) -> str:
@@ -76,8 +78,7 @@ def make_app(broker: str, limits: dict[str, int] | None = None) -> Celery:
 
     Nothing is connected to yet. Raises UsageError for what is no URL of RabbitMQ.
     """
-    if urlsplit(broker).scheme not in {"amqp", "amqps"}:
-        raise UsageError("the broker's URL begins with amqp:// or amqps://")
+    _check_url(broker)
     app = Celery("pixmill", broker=broker, amqp=_amqp_of(limits or {}), set_as_current=False)
     app.conf.update(
         task_queues=queues(),
@@ -104,6 +105,22 @@ def make_app(broker: str, limits: dict[str, int] | None = None) -> Celery:
         worker_redirect_stdouts=False,
     )
     return app
+
+
+def _check_url(broker: str) -> None:
+    """Raise UsageError, which does not tell the password, for what is no URL of RabbitMQ."""
+    if broker.partition("://")[0] not in {"amqp", "amqps"}:
+        raise UsageError("the broker's URL begins with amqp:// or amqps://")
+    try:
+        parts = urlsplit(broker)
+        well = parts.hostname is not None and parts.port != 0
+    except ValueError:
+        well = False
+    if not well:
+        raise UsageError(
+            "the broker's URL is no amqp://USER:PASSWORD@HOST:PORT/VHOST: characters such as / @ # "
+            "in the password are written as %2F %40 %23"
+        )
 
 
 def _amqp_of(limits: dict[str, int]) -> type[AMQP]:
@@ -151,6 +168,7 @@ class Broker:
                         routing_key=f"{queue}.{task.rpartition('.')[2]}",
                         headers=headers,
                         producer=producer,
+                        confirm_timeout=_CONFIRM_S,
                         retry=True,
                         retry_policy=_PUBLISH,
                     )
@@ -172,6 +190,13 @@ class Broker:
                 for name in (INTERACTIVE, BULK, DEAD)
             }
 
+    def drop_dead(self) -> int:
+        """Throw away what was given out too often; tell how many messages that were."""
+        if not self._declared:
+            self.declare()
+        with self._channel() as channel:
+            return int(channel.queue_purge(queue_name(DEAD)))
+
     @contextmanager
     def _channel(self) -> Iterator[Any]:
         with self._explained(), self._app.connection_for_write() as connection:
@@ -182,7 +207,7 @@ class Broker:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (*_ERRORS, *self._app.connection_for_write().channel_errors) as error:
+        except _ERRORS as error:
             self._declared = False  # whatever was there may be gone
             raise OutputError(f"the broker can not be used: {error}") from error
 

@@ -12,16 +12,20 @@ import os
 import secrets
 import threading
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from pixmill.batch.job import run_job
 from pixmill.errors import JobStalled, OutputError, OutputLocked, ResumeRefused, UsageError
+from pixmill.jobs.expiry import Expiry
 from pixmill.jobs.extra import needing_celery
 from pixmill.jobs.list_orders import COMMAND
 from pixmill.jobs.patience import Sparingly
 from pixmill.jobs.sharding import Sharded, drop_shards
 from pixmill.store import open_catalog, open_results, where
-from pixmill.store.jobs import FINISHED, NewJob, Outcome, Progress
+from pixmill.store.jobs import FINISHED, NewJob, Outcome
+from pixmill.store.jobs import Progress as Told
+from pixmill.store.opening import utc_now
 from pixmill.telemetry.traces import span, traces_sent
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from pixmill.batch.checkpoint import Checkpoint
     from pixmill.batch.job import Job as Table
     from pixmill.batch.job import Report, Watcher, Write
+    from pixmill.batch.progress import Progress
     from pixmill.settings import Settings
     from pixmill.store import BlobStore, Catalog
     from pixmill.store.jobs import Event, Job
@@ -43,7 +48,8 @@ class _Hold:
 
     def __init__(self, catalog: Catalog, job: Job, owner: str, lease_s: float) -> None:
         self.owner = owner
-        self.progress = job.progress
+        self.progress: Progress | None = None
+        self._before = job.progress
         self._jobs = catalog.jobs
         self._id = job.id
         self._lease_s = lease_s
@@ -59,6 +65,13 @@ class _Hold:
         self._ended.set()
         self._thread.join()
 
+    def told(self) -> Told:
+        """Tell how far the job is."""
+        if self.progress is None:
+            return self._before
+        failed = sum(self.progress.failed.values())
+        return Told(self.progress.ok + failed, failed)
+
     def check(self) -> None:
         """Raise OutputError where the job is another's, or canceled."""
         if self._lost:
@@ -67,7 +80,7 @@ class _Hold:
     def _renew(self) -> None:
         while not self._ended.wait(self._lease_s / _RENEWALS):
             try:
-                held = self._jobs.renew(self._id, self.owner, self._lease_s, self.progress)
+                held = self._jobs.renew(self._id, self.owner, self._lease_s, self.told())
             except OutputError:  # the next time may be better, and who goes on will find out
                 continue
             self._lost = self._lost or not held
@@ -117,12 +130,13 @@ class ClusterCarrier:
             self._end(id_)
         kept, is_new = self._begun(id_, job, owner)
 
-        def write(sink: Any, progress: Any, watcher: Watcher) -> bool:
+        def write(sink: Any, progress: Progress, watcher: Watcher) -> bool:
             hold = _Hold(self._catalog, kept, owner, self._settings.job_lease)
             most = self._settings.shard_lines
             sharded = Sharded(self._catalog, self._blobs, id_, hold, most=most, told=self._told)
             event: Event = "release"
             outcome = Outcome()
+            hold.progress = progress
             name = f"command {job.table.product}"
             with hold, span(name, id_, first=is_new, attempt=kept.attempts):
                 try:
@@ -131,15 +145,11 @@ class ClusterCarrier:
                     event, outcome = "stall", Outcome(code=_CODE, message=str(error))
                     raise
                 finally:
-                    failed = sum(progress.failed.values())
-                    hold.progress = Progress(progress.ok + failed, failed)
-                    self._leave(id_, owner, event, outcome, hold.progress)
+                    self._leave(id_, owner, event, outcome, hold.told())
 
         return write
 
-    def _leave(
-        self, id_: str, owner: str, event: Event, outcome: Outcome, progress: Progress
-    ) -> None:
+    def _leave(self, id_: str, owner: str, event: Event, outcome: Outcome, progress: Told) -> None:
         """Give the job up; where that can not be written down, its lease ends by itself."""
         try:
             self._catalog.jobs.end(id_, owner, event, outcome, progress)
@@ -195,7 +205,28 @@ def open_cluster(
         relay.start()
         stack.callback(relay.stop)
         blobs = open_results(where(settings).blobs, settings.data)
+        _tidy(settings, catalog, blobs, told)
         yield ClusterCarrier(settings, catalog, blobs, told)
+
+
+def _tidy(
+    settings: Settings,
+    catalog: Catalog,
+    blobs: BlobStore,
+    told: Callable[[str, BaseException], None],
+) -> None:
+    """Begin to drop what commands left that never came again: a cluster may have no service.
+
+    What is not dropped by the end of this process is by that of another.
+    """
+
+    def drop() -> None:
+        try:
+            Expiry(catalog, blobs).drop_abandoned(utc_now() - timedelta(days=settings.job_keep))
+        except OutputError as error:
+            told("what other commands left can not be dropped", error)
+
+    threading.Thread(target=drop, name="pixmill-tidy", daemon=True).start()
 
 
 def _job_id(job: Table) -> str:

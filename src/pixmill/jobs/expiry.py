@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pixmill.jobs.list_files import clear
-from pixmill.jobs.list_orders import KINDS
+from pixmill.jobs.list_orders import COMMAND, KINDS
 from pixmill.jobs.sharding import drop_shards
 
 if TYPE_CHECKING:
@@ -35,18 +35,32 @@ class Expiry:
 
     def clear(self, job: Job) -> None:
         """Delete the files of a job that has ended and is not at work."""
+        if job.kind in {*KINDS, COMMAND}:
+            drop_shards(self._catalog, self._results, job.id)
         if job.kind in KINDS:
             clear(self._results, job)
-            drop_shards(self._catalog, self._results, job.id)
         elif job.outcome.result:
             self._results.delete(job.outcome.result.name)
 
     def expire_before(self, moment: datetime) -> int:
-        """Expire the jobs that ended before a time, and forget those of long before; how many."""
+        """Expire the jobs that ended before a time, and forget those of long before; how many.
+
+        So are those of commands that nobody ran again since, whose tables are with the commands.
+        """
         number = 0
         while found := self._jobs.finished_before(moment, _AT_ONCE):
             for job in found:
                 self.expire(job)
             number += len(found)
         self._jobs.forget(moment - KNOWN)
+        return number + self.drop_abandoned(moment)
+
+    def drop_abandoned(self, moment: datetime) -> int:
+        """Expire jobs of commands from before a time that nobody ran again since; how many."""
+        number = 0
+        while found := self._jobs.abandoned_before(moment, _AT_ONCE):
+            for job in found:
+                self._jobs.move(job.id, "cancel")
+                self.expire(job)
+            number += len(found)
         return number

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from pixmill.jobs.list_files import FOLDER as LISTS
 from pixmill.jobs.list_files import drop_work_folder, work_folders
 from pixmill.jobs.results import FOLDER
+from pixmill.jobs.shard_files import PARTS, SHARDS
 from pixmill.store.jobs import FINISHED
 
 if TYPE_CHECKING:
@@ -28,10 +29,17 @@ _RESULT = re.compile(
     rf"{FOLDER}/[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/{_WORD}/{_WORD}-([0-9a-f]{{32}})(?:-errors)?\.[a-z0-9]{{1,10}}"
 )
 _LIST = re.compile(rf"{LISTS}/[0-9a-f]{{64}}-[0-9a-f]{{32}}\.[a-z]+")
+_SHARD = re.compile(rf"(?:{SHARDS}|{PARTS})/([0-9a-f]{{32}})/[^/]+")
 _NEEDS_NO_FILES = frozenset({"canceled", "expired"})
 _AT_ONCE = 100
 
-Kind = Literal["result without job", "job without result", "list without job", "folder without job"]
+Kind = Literal[
+    "result without job",
+    "job without result",
+    "list without job",
+    "folder without job",
+    "shard without job",
+]
 
 
 class Lost(NamedTuple):
@@ -63,6 +71,21 @@ def find_lost(jobs: Jobs, results: BlobStore, before: datetime) -> Iterator[Lost
     for id_, path in work_folders(results, before):
         if not _needs_files(jobs.find(id_)):
             yield Lost("folder without job", str(path), id_)
+    yield from _lost_shards(jobs, results, before)
+
+
+def _lost_shards(jobs: Jobs, results: BlobStore, before: datetime) -> Iterator[Lost]:
+    """Find what lists were cut into and became, of jobs that are over."""
+    needed: tuple[str, bool] | None = None  # of the last job, whose files follow each other
+    for folder in (SHARDS, PARTS):
+        for info in results.all(folder):
+            found = _SHARD.fullmatch(info.name)
+            if found is None or info.written_at >= before:
+                continue
+            if needed is None or needed[0] != found[1]:
+                needed = (found[1], _needs_files(jobs.find(found[1])))
+            if not needed[1]:
+                yield Lost("shard without job", info.name, found[1])
 
 
 def drop(jobs: Jobs, results: BlobStore, lost: Lost) -> None:
@@ -73,6 +96,9 @@ def drop(jobs: Jobs, results: BlobStore, lost: Lost) -> None:
                 results.delete(lost.name)
         case "list without job":
             if lost.name not in _needed_lists(jobs):
+                results.delete(lost.name)
+        case "shard without job":
+            if not _needs_files(jobs.find(lost.job)):
                 results.delete(lost.name)
         case "folder without job":
             if not _needs_files(jobs.find(lost.job)):

@@ -13,7 +13,7 @@ from pixmill.store.shards import NewShard, ShardId
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pixmill.batch.source import Source
+    from pixmill.batch.source import Place, Source
     from pixmill.record import Item
     from pixmill.store.blobs import BlobStore
     from pixmill.store.shards import Shards
@@ -38,14 +38,21 @@ class Cut(NamedTuple):
 
 
 class Planner:
-    """Cuts a list in a thread of its own, from where it was cut before. A context manager."""
+    """Cuts a list in a thread of its own, from where it was cut before. A context manager.
 
-    def __init__(self, shards: Shards, blobs: BlobStore, source: Source, cut: Cut) -> None:
+    Of which nothing was cut, it is cut behind the item `after`, as `Source.items` takes it.
+    """
+
+    def __init__(
+        self, shards: Shards, blobs: BlobStore, source: Source, cut: Cut, after: Place | None = None
+    ) -> None:
         self._shards = shards
         self._blobs = blobs
         self._source = source
         self._job_id, self._owner, self._most = cut
+        self._after = after
         self._stopped = False
+        self.over = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="pixmill-planner", daemon=True)
 
@@ -69,10 +76,12 @@ class Planner:
             self._error = error
 
     def _plan(self) -> None:
+        """Cut it; `over` is that all is cut and told, by whoever."""
         before = self._shards.planned(self._job_id)
         if before.complete:
+            self.over = True
             return
-        after = (before.last.last_line, before.last.place) if before.last else None
+        after = (before.last.last_line, before.last.place) if before.last else self._after
         # The place of the last item is known, not that of the one behind the line it ends on.
         items = self._source.items(after)
         first, waiting = before.shards, list[NewShard]()
@@ -85,7 +94,7 @@ class Planner:
                 first += len(waiting)
                 waiting, due = [], time.monotonic() + _TOLD_EVERY_S
         if not self._stopped:
-            self._tell(first, waiting, complete=True)
+            self.over = self._tell(first, waiting, complete=True)
 
     def _cut(self, items: Iterator[Item], number: int) -> Iterator[NewShard]:
         while not self._stopped:

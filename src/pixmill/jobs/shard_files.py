@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SHARDS, PARTS = "shards", "parts"
 Table = Literal["rows", "errors"]
+TABLES: tuple[Table, ...] = ("rows", "errors")
 Document = Literal["order", "palette"]
 _PIECE_BYTES = 1 << 20
 _LEVEL = 1  # of packing: URLs of one host are alike
@@ -69,7 +70,7 @@ def put_part(blobs: BlobStore, shard: Shard, rows: Path, errors: Path) -> None:
 
 def drop_part(blobs: BlobStore, shard: Shard) -> None:
     """Delete what an attempt made, if it made anything. Raises OutputError."""
-    for table in ("rows", "errors"):
+    for table in TABLES:
         blobs.delete(_part_name(shard, table))
 
 
@@ -84,6 +85,22 @@ def read_part(blobs: BlobStore, shard: Shard, table: Table) -> Iterator[str]:
         for offset in range(0, blob.size, _PIECE_BYTES):
             yield decoder.decode(blob.read(offset, _PIECE_BYTES))
         yield decoder.decode(b"", final=True)
+
+
+def is_lost(blobs: BlobStore, shard: Shard) -> bool:
+    """Tell whether a part is gone of which there are the items still, so that it can be made again.
+
+    Where they are gone too, it is another store, or one that is not mounted. Raises OutputError.
+    """
+    is_whole = all(_stands(blobs, _part_name(shard, table)) for table in TABLES)
+    return not is_whole and _stands(blobs, _items_name(shard.id))
+
+
+def _stands(blobs: BlobStore, name: str) -> bool:
+    blob = blobs.open(name)
+    if blob is not None:
+        blob.close()
+    return blob is not None
 
 
 def lines_of(pieces: Iterable[str]) -> Iterator[str]:
@@ -107,10 +124,22 @@ def read_document(blobs: BlobStore, job_id: str, document: Document) -> bytes:
     return _whole(blobs, _document_name(job_id, document))
 
 
+def find_document(blobs: BlobStore, job_id: str, document: Document) -> bytes | None:
+    """Give it, or None where it was not kept yet. Raises OutputError."""
+    return _content(blobs, _document_name(job_id, document))
+
+
 def _whole(blobs: BlobStore, name: str) -> bytes:
+    content = _content(blobs, name)
+    if content is None:
+        raise OutputError(f"{name} is not there any more, which a shard needs")
+    return content
+
+
+def _content(blobs: BlobStore, name: str) -> bytes | None:
     blob = blobs.open(name)
     if blob is None:
-        raise OutputError(f"{name} is not there any more, which a shard needs")
+        return None
     with blob:
         return blob.read(0, blob.size)
 

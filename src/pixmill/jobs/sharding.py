@@ -16,10 +16,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from pixmill.batch.job import checkpoint_path
 from pixmill.color.palette_files import write_palette
-from pixmill.errors import JobStalled
+from pixmill.errors import JobStalled, OutputError
 from pixmill.jobs.patience import Sparingly, patient
 from pixmill.jobs.planning import Cut, Planner
-from pixmill.jobs.shard_files import drop_files, lines_of, put_document, read_part
+from pixmill.jobs.shard_files import (
+    drop_files,
+    find_document,
+    is_lost,
+    lines_of,
+    put_document,
+    read_part,
+)
 from pixmill.jobs.shard_orders import ShardOrder
 from pixmill.matching import Matcher
 from pixmill.record import Failure, Item, Record
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
     from pixmill.batch.job import Watcher, Write
     from pixmill.batch.progress import Progress
     from pixmill.batch.sink.table import TableSink
+    from pixmill.batch.source import Place, Source
     from pixmill.store.blobs import BlobStore
     from pixmill.store.catalog import Catalog
     from pixmill.store.shards import Shard, Standing
@@ -78,8 +86,9 @@ class Sharded:
         most: int,
         told: Callable[[str, BaseException], None],
     ) -> None:
-        self._shards = patient(catalog.shards, self._check, Sparingly(told))
-        self._blobs = patient(blobs, self._check, Sparingly(told))
+        self._told = Sparingly(told)
+        self._shards = patient(catalog.shards, self._check, self._told)
+        self._blobs = patient(blobs, self._check, self._told)
         self._job_id = job_id
         self._holder = holder
         self._most = most
@@ -88,24 +97,28 @@ class Sharded:
 
     def __call__(self, job: Table, checkpoint: Checkpoint) -> Write:
         """Make ready: workers are given the order, and the palette of matches."""
+        after = (checkpoint.line, checkpoint.position) if checkpoint.line else None
+        if not self._goes_on(job.source, after):
+            self._shards.drop(self._job_id)
+            drop_files(self._blobs, self._job_id)
         if isinstance(job.run.matcher, Matcher):
             palette = write_palette(job.run.matcher.palette, "json")
             put_document(self._blobs, self._job_id, "palette", palette)
-        order = ShardOrder.of(job, checkpoint.run).written()
+        order = ShardOrder.of(job, self._run_name(checkpoint)).written()
         put_document(self._blobs, self._job_id, "order", order)
 
         def write(sink: TableSink, progress: Progress, watcher: Watcher) -> bool:
             merging = _Merging(self._blobs, job, checkpoint, sink, watcher)
             watcher.started(self, progress, checkpoint.line)
             cut = Cut(self._job_id, self._holder.owner, self._most)
-            planner = Planner(self._shards, self._blobs, job.source, cut)
+            planner = Planner(self._shards, self._blobs, job.source, cut, after)
             merged = span("merge", self._job_id, from_line=checkpoint.line)
             with merged as told, suppress(_Stopped), planner:
                 while True:
                     began = time.monotonic()
                     self._check()
                     planner.check()
-                    if self._advance(merging, progress):
+                    if self._advance(merging, planner, progress):
                         told.add(last_line=merging.line)
                         return True
                     watcher.tick()
@@ -113,6 +126,26 @@ class Sharded:
             return False
 
         return write
+
+    def _run_name(self, checkpoint: Checkpoint) -> str:
+        """Name the run: as shards that may be half done know it, wherever the checkpoint was."""
+        kept = find_document(self._blobs, self._job_id, "order")
+        return checkpoint.run if kept is None else ShardOrder.read(kept).run
+
+    def _goes_on(self, source: Source, after: Place | None) -> bool:
+        """Tell whether the next shard begins behind the table's last line.
+
+        It does not where others went on with the table, or it was taken away.
+        """
+        last = self._shards.planned(self._job_id).last
+        line = after[0] if after else 0
+        if last is None or last.last_line == line:
+            return True
+        shards = self._shards.following(self._job_id, line, 1)
+        item = next(iter(source.items(after)), None)
+        if not shards or item is None:
+            return False
+        return shards[0].lines.first_line == item.line
 
     def stop(self) -> None:
         """End early."""
@@ -124,11 +157,14 @@ class Sharded:
         if self._stopped:
             raise _Stopped
 
-    def _advance(self, merging: _Merging, progress: Progress) -> bool:
+    def _advance(self, merging: _Merging, planner: Planner, progress: Progress) -> bool:
         """Merge what is done by now, and tell whether that was all."""
+        was_over = planner.over
         plan = self._shards.planned(self._job_id)  # before the shards: what is cut later is no end
-        standing = self._shards.standing(self._job_id)
-        _tell(progress, standing)
+        standing = self._shards.standing(self._job_id, merging.line)
+        _tell(progress, merging.counts + standing.counts)
+        if was_over and not plan.complete:
+            raise OutputError(f"the job {self._job_id} is not this process's any more")
         if plan.last is not None:
             done = standing.states.get("done", 0) / plan.shards
             cut = 1.0 if plan.complete else merging.share_of(plan.last.last_line, plan.last.place)
@@ -138,14 +174,27 @@ class Sharded:
             for shard in some:
                 if shard.state != "done":
                     merging.commit()
+                    self._tell_cause(shard)
                     return self._is_over(plan.complete, standing)
                 self._check()
+                if is_lost(self._blobs, shard):
+                    merging.commit()
+                    self._shards.redo(shard)
+                    return False
                 merging.merge(shard)
             if len(some) < _MERGED_TOGETHER:
                 break
         merging.commit()
         # By what was merged, since a stop may have come at any moment.
         return plan.complete and (plan.last is None or merging.line == plan.last.last_line)
+
+    def _tell_cause(self, shard: Shard) -> None:
+        """Tell, while all wait for a shard that is tried again, what went wrong with it."""
+        if shard.state == "waiting" and shard.failed_attempts:
+            last = shard.failed_attempts[-1]
+            self._told(
+                "a shard is done again", OutputError(f"shard {shard.id.number}: {last.cause}")
+            )
 
     def _is_over(self, complete: bool, standing: Standing) -> bool:  # noqa: FBT001  of the plan
         """Tell that all is not done; raise JobStalled where it can not be."""
@@ -173,9 +222,8 @@ def drop_shards(catalog: Catalog, blobs: BlobStore, job_id: str) -> None:
     drop_files(blobs, job_id)
 
 
-def _tell(progress: Progress, standing: Standing) -> None:
-    """Let a progress tell of the shards that are done."""
-    counts = standing.counts
+def _tell(progress: Progress, counts: Counts) -> None:
+    """Let a progress tell of what is done, merged or not."""
     before = progress.ok + sum(progress.failed.values())
     progress.ok, progress.missed = counts.ok, counts.missed
     progress.failed = Counter(counts.failed)
@@ -199,7 +247,7 @@ class _Merging:
         self._sink = sink
         self._watcher = watcher
         self._by_lines = job.output.suffix.lower() == ".parquet"
-        self._counts = Counts(checkpoint.ok, checkpoint.missed, checkpoint.failed)
+        self.counts = Counts(checkpoint.ok, checkpoint.missed, checkpoint.failed)
         self._place = checkpoint.position
         self._due = time.monotonic() + _DONE_BEFORE_COMMIT_S
         self.line = checkpoint.line
@@ -217,7 +265,7 @@ class _Merging:
         next(lines, None)  # the header, which the table's own file has
         for record in self._failures(lines):
             self._watcher.seen(record)
-        self._counts += shard.counts
+        self.counts += shard.counts
         self.line, self._place = shard.lines.last_line, shard.lines.place
         if time.monotonic() >= self._due:
             self.commit()
@@ -247,8 +295,8 @@ class _Merging:
         if self.line != checkpoint.line:
             checkpoint.sink = self._sink.commit()
             checkpoint.line, checkpoint.position = self.line, self._place
-            checkpoint.ok, checkpoint.missed = self._counts.ok, self._counts.missed
-            checkpoint.failed = dict(self._counts.failed)
+            checkpoint.ok, checkpoint.missed = self.counts.ok, self.counts.missed
+            checkpoint.failed = dict(self.counts.failed)
             checkpoint.save(checkpoint_path(self._job.output))
         self._due = time.monotonic() + _DONE_BEFORE_COMMIT_S
 

@@ -110,9 +110,15 @@ class _Process:
         self._relay = Relay(catalog, Broker(self._app), lease_s=settings.job_lease, told=told)
         blobs = open_results(where(settings).blobs, settings.data)
 
+        opening = threading.Lock()
+
         @cache
-        def archive() -> Archive:
+        def opened() -> Archive:
             return stack.enter_context(open_archive(*where(settings)))
+
+        def archive() -> Archive:
+            with opening:  # or two threads would open two
+                return opened()
 
         plan = plan_memory(settings.memory, self._pool.workers, WORKER_BYTES)
         shared = Shared(self._pool, plan.of_a_list(settings.shards), _AHEAD * self._pool.workers)
@@ -226,7 +232,8 @@ class _Process:
         self._insisting(lambda: self._shards.do(ShardId(job_id, number)))
 
     def _do_operations(self, job_id: str) -> None:
-        self._insisting(lambda: self._jobs.take(job_id))
+        with self._shards.beside():
+            self._insisting(lambda: self._jobs.take(job_id))
 
     def _insisting(self, do: Callable[[], None]) -> None:
         """Do what a message asks for, again while the catalog can not be asked."""

@@ -7,7 +7,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pixmill.errors import OutputError, UsageError
@@ -25,8 +25,8 @@ from pixmill.store.jobs import (
 )
 from pixmill.store.sql.contention import patiently
 from pixmill.store.sql.job_leases import SqlLeases, ending
-from pixmill.store.sql.job_rows import CHANGED, job_of, row_of, this_job
-from pixmill.store.sql.schema import jobs, keys
+from pixmill.store.sql.job_rows import CHANGED, is_free, job_of, row_of, this_job
+from pixmill.store.sql.schema import jobs, keys, shards
 from pixmill.store.sql.webhooks import UNTOLD, WAITING
 
 if TYPE_CHECKING:
@@ -144,6 +144,20 @@ class SqlJobs(SqlLeases):
         query = select(jobs).where(jobs.c.state.in_(states), jobs.c.finished_at < moment)
         with self._database.reading() as connection:
             found = connection.execute(query.order_by(jobs.c.finished_at).limit(limit))
+            return [job_of(row) for row in found]
+
+    def abandoned_before(self, moment: datetime, limit: int) -> list[Job]:
+        """List jobs of commands from before a time that nobody has, and whose shards rest since."""
+        is_left = is_free(self._database.now()) | jobs.c.state.in_(("stalled", "canceled"))
+        goes_on = exists().where(
+            shards.c.job_id == jobs.c.id,
+            (shards.c.state == "running") | (shards.c.finished_at >= moment),
+        )
+        query = select(jobs).where(
+            jobs.c.key_id.is_(None), is_left, jobs.c.created_at < moment, ~goes_on
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(query.order_by(jobs.c.place).limit(limit))
             return [job_of(row) for row in found]
 
     def forget(self, moment: datetime) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import delete, exists, func, insert, or_, select, update
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from pixmill.store.shards import NewShard, Shard, ShardState
+    from pixmill.store.shards import Ending, NewShard, Shard, ShardState
     from pixmill.store.sql.database import Database
 
 _GOING_ON = ("queued", "running", "stalled")  # states of jobs whose shards are done
@@ -137,7 +138,7 @@ class SqlShards:
         return patiently(claimed)
 
     def hand_back(
-        self, shard: Shard, cause: str, *, delay_s: float = 0.0, died: bool = False
+        self, shard: Shard, cause: str, *, delay_s: float = 0.0, how: Ending = "left"
     ) -> bool:
         """Give up an attempt: the shard waits again."""
 
@@ -147,7 +148,7 @@ class SqlShards:
                 row = _find(connection, shard.id)
                 if row is None:
                     return False
-                values = given_up(row, cause, now, died=died)
+                values = given_up(row, cause, now, how)
                 if delay_s:
                     values["not_before"] = now + timedelta(seconds=delay_s)
                 query = update(shards).where(_of_attempt(shard))
@@ -156,7 +157,7 @@ class SqlShards:
         return patiently(handed)
 
     def commit(self, shard: Shard, counts: Counts) -> bool:
-        """Let an attempt's part be the shard's."""
+        """Let an attempt's part be the shard's; it may be said again."""
         values = {
             "state": "done",
             "ok": counts.ok,
@@ -165,9 +166,18 @@ class SqlShards:
             "owner": None,
             "finished_at": self._database.now(),
         }
-        return patiently(lambda: self._update(_of_attempt(shard), values))
+        return patiently(lambda: self._update(_of_attempt(shard), values)) or self._is_done(shard)
 
-    def _update(self, this: ColumnElement[bool], values: dict[str, Any]) -> bool:
+    def _is_done(self, shard: Shard) -> bool:
+        found = self.find(shard.id)
+        return found is not None and (found.state, found.attempt) == ("done", shard.attempt)
+
+    def redo(self, shard: Shard) -> bool:
+        """Let a shard that is done wait again."""
+        this = _this(shard.id) & (shards.c.attempt == shard.attempt) & (shards.c.state == "done")
+        return patiently(lambda: self._update(this, _UNDONE))
+
+    def _update(self, this: ColumnElement[bool], values: Mapping[str, Any]) -> bool:
         with self._database.writing() as connection:
             return connection.execute(update(shards).where(this).values(values)).rowcount == 1
 
@@ -194,8 +204,8 @@ class SqlShards:
         with self._database.reading() as connection:
             return [shard_of(row) for row in connection.execute(query)]
 
-    def standing(self, job_id: str) -> Standing:
-        """Tell how a job's shards stand."""
+    def standing(self, job_id: str, behind: int = 0) -> Standing:
+        """Tell how a job's shards stand, with the counts of those that begin behind a line."""
         states = select(shards.c.state, func.count().label("number"))
         states = states.where(shards.c.job_id == job_id).group_by(shards.c.state)
         sums = select(
@@ -204,7 +214,8 @@ class SqlShards:
             func.sum(shards.c.ok).label("ok"),
             func.sum(shards.c.missed).label("missed"),
         )
-        sums = sums.where(shards.c.job_id == job_id, shards.c.state == "done")
+        is_counted = (shards.c.state == "done") & (shards.c.first_line > behind)
+        sums = sums.where(shards.c.job_id == job_id, is_counted)
         with self._database.reading() as connection:
             found = {row.state: row.number for row in connection.execute(states)}
             counts = Counts()
@@ -246,7 +257,8 @@ class SqlShards:
 
     def redrive(self, job_id: str) -> int:
         """Let the dead shards of a job wait again."""
-        values = {"state": "waiting", "deaths": 0, "published_at": None, "not_before": None}
+        values = {"state": "waiting", "deaths": 0, "attempts": 0, "published_at": None}
+        values |= {"not_before": None}
         query = update(shards).where(shards.c.job_id == job_id, shards.c.state == "dead")
         with self._database.writing() as connection:
             return connection.execute(query.values(values)).rowcount
@@ -258,6 +270,8 @@ class SqlShards:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(shards=None))
 
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({"ok": 0, "missed": 0, "failed": "{}"})
+_UNDONE = {**_NOTHING, "state": "waiting", "published_at": None, "finished_at": None}
 _SENT = (shards.c.state == "waiting") & shards.c.published_at.is_not(None)
 
 
@@ -301,8 +315,6 @@ def _row_of(job_id: str, number: int, new: NewShard) -> dict[str, Any]:
         "attempts": 0,
         "deaths": 0,
         "alone": False,
-        "ok": 0,
-        "missed": 0,
-        "failed": "{}",
+        **_NOTHING,
         "failed_attempts": "[]",
     }
