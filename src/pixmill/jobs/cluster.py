@@ -3,6 +3,7 @@
 Owns what messages look like and where they go. A message names a job, or a shard of one; what is to
 be done, and whether it still is, stands in the catalog alone. So a message may come twice, late or
 never: nothing is lost by it. Needs Celery (the `cluster` extra).
+The one header of ours is the `traceparent` of its sending, where traces are sent.
 
 Two queues, so that no image waits behind a list: each worker takes from both, and has threads for
 either. Queues are replicated (quorum) and messages confirmed; what a worker took and did not end is
@@ -25,6 +26,7 @@ from kombu.messaging import Consumer
 
 from pixmill.errors import OutputError, UsageError
 from pixmill.jobs.queues import BULK, DEAD, INTERACTIVE
+from pixmill.telemetry.traces import TRACEPARENT, is_shown, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -158,16 +160,18 @@ class Broker:
             self.declare()
         with self._explained(), self._app.amqp.producer_pool.acquire(block=True) as producer:
             for arguments in messages:
-                self._app.send_task(
-                    task,
-                    args=arguments,
-                    exchange=_EXCHANGE,
-                    routing_key=f"{queue}.{task.rpartition('.')[2]}",
-                    producer=producer,
-                    confirm_timeout=_CONFIRM_S,
-                    retry=True,
-                    retry_policy=_PUBLISH,
-                )
+                with _sending(queue, *arguments) as headers:
+                    self._app.send_task(
+                        task,
+                        args=arguments,
+                        exchange=_EXCHANGE,
+                        routing_key=f"{queue}.{task.rpartition('.')[2]}",
+                        headers=headers,
+                        producer=producer,
+                        confirm_timeout=_CONFIRM_S,
+                        retry=True,
+                        retry_policy=_PUBLISH,
+                    )
 
     def declare(self) -> None:
         """Make the queues where they are missing, as is also done before the first message."""
@@ -206,3 +210,23 @@ class Broker:
         except _ERRORS as error:
             self._declared = False  # whatever was there may be gone
             raise OutputError(f"the broker can not be used: {error}") from error
+
+
+@contextmanager
+def _sending(queue: str, job_id: str, number: int | None = None) -> Iterator[dict[str, str]]:
+    """Tell of the sending of a message, and give its headers."""
+    destination = queue_name(queue)
+    with span(f"send {destination}", job_id, kind="producer", shard=number) as sent:
+        sent.add(
+            {
+                "messaging.system": "rabbitmq",
+                "messaging.operation.name": "send",
+                "messaging.operation.type": "send",
+                "messaging.destination.name": destination,
+            }
+        )
+        if number is not None and not is_shown(number):
+            sent.drop()
+            yield {}
+        else:
+            yield {} if sent.traceparent is None else {TRACEPARENT: sent.traceparent}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pixmill.batch.progress import Progress
 from pixmill.batch.runner import Run
 from pixmill.batch.sink import errors_path, open_table
-from pixmill.errors import OutputError, RunError
+from pixmill.errors import InternalError, OutputError, RunError
 from pixmill.ingest.arrivals import Arrivals, Sender
 from pixmill.ingest.keeper import ArchiveKeeper
 from pixmill.jobs.patience import patient
@@ -23,6 +23,7 @@ from pixmill.jobs.shard_files import drop_part, put_part, read_document, read_it
 from pixmill.jobs.shard_orders import ShardOrder, matcher_of
 from pixmill.store.shards import Counts
 from pixmill.store.work_folder import work_folder
+from pixmill.telemetry.traces import is_shown, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,6 +123,25 @@ class ShardWork:
         self._strays = strays
 
     def _attempt(self, shard: Shard) -> None:
+        lines, attempts = shard.lines, shard.attempts
+        number = shard.id.number
+        with span(
+            "shard", shard.id.job_id, kind="consumer", shard=number, attempt=attempts,
+            first_line=lines.first_line, last_line=lines.last_line, items=lines.items,
+            worker=self._site.name,
+        ) as told:  # fmt: skip
+            outcome, counts = self._attempted(shard)
+            told.add(outcome=outcome)
+            if counts is not None:
+                failed = sum(counts.failed.values())
+                told.add(ok=counts.ok, missed=counts.missed, failed=failed)
+            if outcome == "defect":
+                told.fail(InternalError.code)
+            if outcome == "done" and not is_shown(number):
+                told.drop()
+
+    def _attempted(self, shard: Shard) -> tuple[Outcome, Counts | None]:
+        """Make an attempt; tell what became of it, and of its items if it came to its end."""
         attempt, began = str(shard.attempt), time.monotonic()
         what = f"shard {shard.id.number} of job {shard.id.job_id}"
         outcome: Outcome = "handed_back"
@@ -145,6 +165,7 @@ class ShardWork:
         finally:
             self._held.discard(attempt)
             self._metrics.shard_ends(outcome, time.monotonic() - began, counts)
+        return outcome, counts
 
     def _hand_back(
         self, shard: Shard, cause: str, *, delay_s: float = 0.0, how: Ending = "left"

@@ -31,6 +31,7 @@ from pixmill.jobs.shard_orders import ShardOrder
 from pixmill.matching import Matcher
 from pixmill.record import Failure, Item, Record
 from pixmill.store.shards import Counts
+from pixmill.telemetry.traces import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,12 +112,14 @@ class Sharded:
             watcher.started(self, progress, checkpoint.line)
             cut = Cut(self._job_id, self._holder.owner, self._most)
             planner = Planner(self._shards, self._blobs, job.source, cut, after)
-            with suppress(_Stopped), planner:
+            merged = span("merge", self._job_id, from_line=checkpoint.line)
+            with merged as told, suppress(_Stopped), planner:
                 while True:
                     began = time.monotonic()
                     self._check()
                     planner.check()
                     if self._advance(merging, planner, progress):
+                        told.add(last_line=merging.line)
                         return True
                     watcher.tick()
                     self._wake.wait(max(_LOOK_EVERY_S, _REST * (time.monotonic() - began)))
