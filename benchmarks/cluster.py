@@ -126,13 +126,13 @@ class Workers:
 
 
 @contextlib.contextmanager
-def clustered(folder: Path, images: int) -> Iterator[Place]:
+def clustered(folder: Path, images: int, pictures: list[bytes] | None = None) -> Iterator[Place]:
     """RabbitMQ, PostgreSQL and nginx with photographs, and a list of so many URLs of them."""
     program = RABBITMQ.find()
     if program is None:
         raise SystemExit(f"RabbitMQ is missing: {RABBITMQ.how}")
     (folder / "rabbit").mkdir()
-    files = numbered(photos())
+    files = numbered(pictures or photos())
     names = sorted(files)
     with (
         serve_rabbit(program, folder / "rabbit") as rabbit,

@@ -1,0 +1,103 @@
+"""How many shards a worker has best at once, where some servers say nothing: time and memory.
+
+Two workers do a list of thumbnails of which some URLs hang, each worker on a core of its own, with
+another number of shards at once in each run. What a run of a plain command takes stands beside it.
+
+    python benchmarks/shards_at_once.py [--images 20000] [--hang 0.01] [--shards 2 4 8 16]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import socket
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.cluster import Place, Workers, clustered, timed
+from benchmarks.machine import describe, drawn_photo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVERY_S = 1.0
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[str]:
+    """A server that takes connections and says nothing; gives its URL."""
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+class Memory:
+    """The most memory that processes and what they start have had at once, in bytes (PSS)."""
+
+    def __init__(self, processes: list[psutil.Process]) -> None:
+        self._processes = processes
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self.most = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._ended.wait(EVERY_S):
+            total = 0
+            for process in self._processes:
+                for each in (process, *process.children(recursive=True)):
+                    with contextlib.suppress(psutil.Error):
+                        total += each.memory_full_info().pss
+            self.most = max(self.most, total)
+
+
+def write_list(place: Place, images: int, hang: float, silent: str) -> None:
+    """Let every so many URL of a list be one that hangs."""
+    lines = place.urls.read_text().splitlines()[:images]
+    every = round(1 / hang) if hang else images + 1
+    for at in range(every - 1, images, every):
+        lines[at] = f"{silent}/{at}"
+    place.urls.write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    """Measure each number."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--hang", type=float, default=0.01)
+    parser.add_argument("--shards", type=int, nargs="+", default=[2, 4, 8, 16])
+    arguments = parser.parse_args()
+    print(describe())
+    thumbnails = [drawn_photo(seed, 128, 128) for seed in range(20)]
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        place = stack.enter_context(clustered(folder, arguments.images, thumbnails))
+        write_list(place, arguments.images, arguments.hang, stack.enter_context(silence()))
+        alone = {name: value for name, value in place.env.items() if name != "PIXMILL_BROKER"}
+        print(f"{arguments.images} thumbnails, {arguments.hang:.1%} hang")
+        print(f"  plain command: {timed(place.order('plain.csv'), alone):.1f} s", flush=True)
+        for number in arguments.shards:
+            place.env["PIXMILL_SHARDS"] = str(number)
+            with Workers(place, 2) as workers, Memory(workers.processes()) as memory:
+                seconds = timed(place.order("o.csv"), place.env)
+            mebibytes = memory.most / 2 / (1 << 20)
+            print(
+                f"  {number:>2} at once: {seconds:.1f} s, {mebibytes:.0f} MiB a worker", flush=True
+            )
+
+
+if __name__ == "__main__":
+    main()
