@@ -94,6 +94,16 @@ def test_probes_and_time_to_end(name):
         assert container["readinessProbe"]["timeoutSeconds"] > 3, "so long a look may take"
 
 
+def test_what_is_asked_from_outside_listens_there():
+    shared = set(OBJECTS["ConfigMap", "pixmill"]["data"])
+    containers = [each for pod in PODS.values() for each in pod["spec"]["containers"]]
+    asked = [each for each in containers if "ports" in each or "livenessProbe" in each]
+    assert [each["name"] for each in asked] == ["api", "worker"]
+    for container in asked:
+        assert f"/pixmill-{container['name']}:" in container["image"], "whose image says so"
+        assert "PIXMILL_HOST" not in shared | {each["name"] for each in container["env"]}
+
+
 def test_selectors_find_their_pods():
     for (kind, name), each in OBJECTS.items():
         selector = each.get("spec", {}).get("selector", {})
