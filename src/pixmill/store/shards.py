@@ -164,7 +164,7 @@ class Shards(Protocol):
         """Tell how a job's shards stand, with the counts of those that begin behind a line."""
 
     def numbers(self, job_id: str | None = None) -> Mapping[ShardState, int]:
-        """Tell how many shards are in each state, of a job or of all."""
+        """Tell how many shards are in each state, of a job or of all that are not over."""
 
     def spread(self, job_id: str, most: int) -> list[Mapping[ShardState, int]]:
         """Tell the same of runs of a job's shards, in order: of equal runs, at most so many."""
