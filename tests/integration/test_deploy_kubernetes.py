@@ -154,7 +154,7 @@ def test_operations_get_workers_although_few_of_them_are_with_the_broker():
         for each in SCALER["metrics"]
         if each["external"]["metric"]["name"] == "pixmill_queue_messages"
     ]
-    assert queue == {"matchLabels": {"queue": INTERACTIVE}}, "of bulk the relay keeps a few a worker"
+    assert queue == {"matchLabels": {"queue": INTERACTIVE}}, "of bulk few are sent ahead"
     assert wanted(pixmill_queue_messages=_JOBS_AHEAD) == SCALER["maxReplicas"]
 
 

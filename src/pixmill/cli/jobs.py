@@ -127,7 +127,7 @@ def wait(
 
 @jobs.command()
 def dead(json: Json = False) -> None:
-    """List the parts of lists that killed their workers, and are done by nobody until redriven."""
+    """List the shards of lists that killed their workers, and are done by nobody until redriven."""
     with _catalog() as catalog:
         found = catalog.shards.dead(_MOST_DEAD)
     if json:
@@ -136,7 +136,7 @@ def dead(json: Json = False) -> None:
         write_lines(json_module.dumps(dead_as_json(shard), ensure_ascii=False) for shard in found)
         return
     if not found:
-        write_lines(["no part of a list is dead"])
+        write_lines(["no shard of a list is dead"])
     for shard in found:
         number, lines = shard.id.number, shard.lines
         head = f"{shard.id.job_id}  shard {number}, lines {lines.first_line} to {lines.last_line}"
@@ -150,7 +150,7 @@ def dead(json: Json = False) -> None:
 
 @jobs.command()
 def redrive(id_: Id, json: Json = False) -> None:
-    """Have the dead parts of a job done again, once what killed its workers is gone."""
+    """Have the dead shards of a job done again, once what killed its workers is gone."""
     from pixmill.jobs.redriving import redrive as redriven  # noqa: PLC0415  help needs none of it
     from pixmill.store.jobs import FINISHED  # noqa: PLC0415
 
@@ -158,7 +158,7 @@ def redrive(id_: Id, json: Json = False) -> None:
         if (job := _find(catalog, id_)).state in FINISHED:
             raise RunError(f"the job {id_} is {job.state}: nothing of it is done any more")
         if not redriven(catalog, id_):
-            raise RunError(f"no part of the job {id_} is dead; `pixmill jobs dead` lists those")
+            raise RunError(f"no shard of the job {id_} is dead; `pixmill jobs dead` lists those")
         _tell(_find(catalog, id_), json=json)
 
 

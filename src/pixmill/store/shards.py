@@ -1,4 +1,4 @@
-"""Parts of jobs that many workers share, and the workers: the port of shards and their attempts.
+"""Shards of jobs that many workers share, and the workers: the port of shards and their attempts.
 
 A shard is a run of lines of a job's list. It is done by one attempt at a time; whoever began the
 attempt is its owner, and holds it for as long as the owner itself is held to be alive (`Workers`).
