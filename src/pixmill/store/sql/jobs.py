@@ -148,7 +148,7 @@ class SqlJobs(SqlLeases):
 
     def abandoned_before(self, moment: datetime, limit: int) -> list[Job]:
         """List jobs of commands from before a time that nobody has, and whose shards rest since."""
-        is_left = is_free(self._database.now()) | (jobs.c.state == "stalled")
+        is_left = is_free(self._database.now()) | jobs.c.state.in_(("stalled", "canceled"))
         goes_on = exists().where(
             shards.c.job_id == jobs.c.id,
             (shards.c.state == "running") | (shards.c.finished_at >= moment),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from pixmill.store.shards import NewShard, Shard, ShardState
+    from pixmill.store.shards import Ending, NewShard, Shard, ShardState
     from pixmill.store.sql.database import Database
 
 _GOING_ON = ("queued", "running", "stalled")  # states of jobs whose shards are done
@@ -138,7 +138,7 @@ class SqlShards:
         return patiently(claimed)
 
     def hand_back(
-        self, shard: Shard, cause: str, *, delay_s: float = 0.0, died: bool = False
+        self, shard: Shard, cause: str, *, delay_s: float = 0.0, how: Ending = "left"
     ) -> bool:
         """Give up an attempt: the shard waits again."""
 
@@ -148,7 +148,7 @@ class SqlShards:
                 row = _find(connection, shard.id)
                 if row is None:
                     return False
-                values = given_up(row, cause, now, died=died)
+                values = given_up(row, cause, now, how)
                 if delay_s:
                     values["not_before"] = now + timedelta(seconds=delay_s)
                 query = update(shards).where(_of_attempt(shard))
@@ -157,7 +157,7 @@ class SqlShards:
         return patiently(handed)
 
     def commit(self, shard: Shard, counts: Counts) -> bool:
-        """Let an attempt's part be the shard's."""
+        """Let an attempt's part be the shard's; it may be said again."""
         values = {
             "state": "done",
             "ok": counts.ok,
@@ -166,7 +166,11 @@ class SqlShards:
             "owner": None,
             "finished_at": self._database.now(),
         }
-        return patiently(lambda: self._update(_of_attempt(shard), values))
+        return patiently(lambda: self._update(_of_attempt(shard), values)) or self._is_done(shard)
+
+    def _is_done(self, shard: Shard) -> bool:
+        found = self.find(shard.id)
+        return found is not None and (found.state, found.attempt) == ("done", shard.attempt)
 
     def redo(self, shard: Shard) -> bool:
         """Let a shard that is done wait again."""
@@ -253,7 +257,8 @@ class SqlShards:
 
     def redrive(self, job_id: str) -> int:
         """Let the dead shards of a job wait again."""
-        values = {"state": "waiting", "deaths": 0, "published_at": None, "not_before": None}
+        values = {"state": "waiting", "deaths": 0, "attempts": 0, "published_at": None}
+        values |= {"not_before": None}
         query = update(shards).where(shards.c.job_id == job_id, shards.c.state == "dead")
         with self._database.writing() as connection:
             return connection.execute(query.values(values)).rowcount
