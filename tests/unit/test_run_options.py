@@ -35,7 +35,7 @@ TOLD_TO_OTHERS = {
     "key_rate", "address_rate", "sign_in_rate", "waiting", "answers_bytes", "archive", "blobs",
     "originals", "keep", "public_read", "jobs", "job_lease", "job_keep", "max_list", "broker",
     "shards", "shard_lines", "worker_name", "metrics_port", "s3_endpoint", "s3_region",
-    "s3_access_key", "s3_secret_key",
+    "s3_access_key", "s3_secret_key", "sentry_dsn",
 }  # fmt: skip
 PARSED = {"allowed_sources": parse_patterns}
 IN_LIMITS = {"max_pixels", "max_side"}
