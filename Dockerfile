@@ -48,7 +48,9 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
 CMD ["serve"]
 
 FROM base AS worker
-ENV PIXMILL_METRICS_PORT=9100
+# Kubernetes and Prometheus ask the container's own address.
+ENV PIXMILL_HOST=0.0.0.0 \
+    PIXMILL_METRICS_PORT=9100
 EXPOSE 9100
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "/opt/pixmill/healthy.py", "worker"]

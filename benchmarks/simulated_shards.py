@@ -4,6 +4,9 @@ Owns the inputs with their units, and what one shard asks for: processor seconds
 long its downloads take where neither processors nor network are short. Downloads obey the rules of
 `pixmill.fetch`: so many at once, fewer of one host, attempts with pauses, one deadline a URL. There
 are too many shards to lay each of them out, so each is one of a number of patterns, by its size.
+
+A shard is alone with its servers: what all workers may ask of one host together is not played. One
+worker with one slot does what any number of them do where all URLs are on one host.
 """
 
 from __future__ import annotations
@@ -66,7 +69,7 @@ class World:
     slots: int = 2
     shard_lines: int = 2000
     fetchers: int = 64
-    per_host: int = 16
+    per_host: int = 16  # of each shard; all workers share them (jobs/host_shares.py)
     queue: int = 256
     timeout_s: float = 60.0
     idle_timeout_s: float = 20.0

@@ -70,7 +70,7 @@ def metrics() -> set[str]:
     """The names of all series that services and workers export."""
     found = set()
     service, worker = Metrics(), WorkerMetrics()
-    service.cluster_stands(Look({}, 0, 0, 0.0))
+    service.cluster_stands(Look({}, {}, 0, 0.0))
     registries = (service.registry, worker.registry)
     for collector in (each for own in registries for each in own._collector_to_names):
         name = collector._name

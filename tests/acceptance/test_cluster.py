@@ -109,6 +109,17 @@ def test_retrying_failed_lines_gives_the_bytes_of_a_run_without_failures(cluster
     assert table(cluster.folder, "many.csv") == table(cluster.folder, "after.csv")
 
 
+def test_flags_that_only_workers_could_obey_are_named(cluster, urls):
+    cluster.start("a")
+    flags = ["--per-host", "16", "--allow-network", "10.0.0.0/8", "--timeout", "50"]
+    told = carried_out(cluster, "colors", urls, "-o", "many.csv", *flags, PIXMILL_MEMORY="900M")
+    notes = [line for line in told.stderr.splitlines() if "settings of their own" in line]
+    flags = "--per-host and --allow-network"
+    assert notes == [f"workers go by settings of their own: with a broker {flags} change nothing"]
+    told = carried_out(cluster, "colors", urls, "-o", "other.csv", PIXMILL_MEMORY="900M")
+    assert "settings of their own" not in told.stderr
+
+
 def test_a_killed_command_joins_its_job_again(cluster, origin):
     urls = write_list(origin, cluster.folder, lambda body: delayed(0.3, answer(body)))
     alone(cluster, "colors", urls, "-o", "one.csv")

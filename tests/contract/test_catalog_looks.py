@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pixmill.store import open_catalog
-from pixmill.store.jobs import NewJob
+from pixmill.store.jobs import NewJob, Outcome, Progress
 from pixmill.store.shards import Counts, NewShard, ShardId, Task, Worker
 from tests.contract.catalogs import START, Clock
 
@@ -61,6 +61,17 @@ def test_the_shards_of_a_job_are_counted_apart_and_in_runs(catalog):
     ]
     assert shards.spread(job_id, 100) == [*[{"done": 1}] * 3, *[{"waiting": 1}] * 3, {"running": 1}]
     assert shards.spread("0" * 32, 10) == []
+
+
+@pytest.mark.parametrize("event", ["cancel", "stall"])
+def test_of_all_shards_those_of_jobs_that_are_over_are_not_counted(catalog, event):
+    job_id, other = cut(catalog, 3), cut(catalog, 2)
+    claim(catalog, job_id, 0)
+    catalog.jobs.end(job_id, "cutter", event, Outcome(), Progress())
+    over = {"cancel": {"waiting": 2}, "stall": {"waiting": 4, "running": 1}}
+    assert catalog.shards.numbers() == over[event]
+    assert catalog.shards.numbers(job_id) == {"running": 1, "waiting": 2}
+    assert catalog.shards.numbers(other) == {"waiting": 2}
 
 
 def test_what_runs_is_listed_of_a_job_or_of_all(catalog):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from pixmill.errors import OutputError, UsageError
 from pixmill.store import catalog_stands, migrate_catalog, open_archive, open_catalog
+from pixmill.store.sql.postgres import KEPT, MORE
+from tests.cluster import wait_until
 from tests.contract.catalogs import race
 
 
@@ -45,6 +52,38 @@ def test_an_older_catalog_waits_for_migrate(postgres, tmp_path):
         open_catalog(postgres, tmp_path)
     assert migrate_catalog(postgres, tmp_path) == ("0002", "0006")
     open_catalog(postgres, tmp_path).close()
+
+
+def test_a_process_has_no_more_connections_than_it_is_said_to(postgres, tmp_path):
+    """docs/deploy.md reckons with them; who finds all of them busy waits."""
+    asked = KEPT + MORE + 5
+    with open_catalog(postgres, tmp_path) as catalog, ThreadPoolExecutor(asked) as threads:
+        engine = catalog._database._engine
+        go_on = threading.Event()
+
+        def hold():
+            with engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+                go_on.wait(30)
+
+        held = [threads.submit(hold) for _ in range(asked)]
+        try:
+            wait_until(lambda: connections(postgres) == KEPT + MORE)
+            time.sleep(0.3)
+            assert connections(postgres) == KEPT + MORE
+        finally:
+            go_on.set()
+        for each in held:
+            each.result(30)
+        wait_until(lambda: connections(postgres) == KEPT)
+
+
+def connections(url):
+    query = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE application_name = 'pixmill' AND datname = current_database()"
+    )
+    return execute(url, query).fetchone()[0]
 
 
 def test_a_database_of_others_is_refused(postgres, tmp_path):

@@ -108,6 +108,11 @@ def test_our_images_are_targets_of_the_dockerfile(stack):
         assert service["image"] == f"pixmill-{service['build']['target']}"
 
 
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_where_a_service_listens_is_its_image_s_to_say(stack, name):
+    assert "PIXMILL_HOST" not in stack["services"][name]["environment"]
+
+
 def dockerfile():
     return (deploying.PROJECT / "Dockerfile").read_text(encoding="utf-8")
 

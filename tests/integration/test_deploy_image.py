@@ -63,13 +63,28 @@ def test_each_target_is_started_alone_as_a_user_without_rights():
         assert any(line.startswith("HEALTHCHECK") for line in found[target]) == (target != "cli")
 
 
+def test_who_is_asked_from_outside_listens_there():
+    found = stages()
+    exposed = [name for name, lines in found.items() if any("EXPOSE " in line for line in lines)]
+    assert exposed == ["api", "worker"]
+    for name in exposed:
+        assert variables(found[name]).get("PIXMILL_HOST") == "0.0.0.0", "probes ask its address"
+
+
+def variables(stage):
+    """What a stage sets in the environment, less what it inherits."""
+    words = [word for line in stage if line.startswith("ENV ") for word in line.split()[1:]]
+    return dict(word.split("=", 1) for word in words)
+
+
 def test_the_working_folder_is_the_data_folder_that_anybody_may_write_to():
     base = stages()["base"]
     assert "WORKDIR /data" in base
     assert any("install -d -m 1777 /data" in line for line in base)
-    variables = [word for line in base if line.startswith("ENV") for word in line.split()]
-    assert "PIXMILL_DATA=/data" in variables
-    assert {"HOME=/tmp", "NUMBA_CACHE_DIR=/tmp/pixmill-kernels"} <= set(variables)
+    expected = {
+        "PIXMILL_DATA": "/data", "HOME": "/tmp", "NUMBA_CACHE_DIR": "/tmp/pixmill-kernels",
+    }  # fmt: skip
+    assert expected.items() <= variables(base).items()
 
 
 def test_a_container_starts_with_the_kernels_of_its_image(tmp_path):

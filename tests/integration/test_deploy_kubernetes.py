@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from pixmill.fetch.address import GLOBAL_IPV6, REFUSED_IPV4, REFUSED_IPV6
+from pixmill.jobs.queues import INTERACTIVE
+from pixmill.jobs.relay import _JOBS_AHEAD
 from tests import deploying
 
 OBJECTS = {(each["kind"], each["metadata"]["name"]): each for _, each in deploying.manifests()}
@@ -94,6 +98,16 @@ def test_probes_and_time_to_end(name):
         assert container["readinessProbe"]["timeoutSeconds"] > 3, "so long a look may take"
 
 
+def test_what_is_asked_from_outside_listens_there():
+    shared = set(OBJECTS["ConfigMap", "pixmill"]["data"])
+    containers = [each for pod in PODS.values() for each in pod["spec"]["containers"]]
+    asked = [each for each in containers if "ports" in each or "livenessProbe" in each]
+    assert [each["name"] for each in asked] == ["api", "worker"]
+    for container in asked:
+        assert f"/pixmill-{container['name']}:" in container["image"], "whose image says so"
+        assert "PIXMILL_HOST" not in shared | {each["name"] for each in container["env"]}
+
+
 def test_selectors_find_their_pods():
     for (kind, name), each in OBJECTS.items():
         selector = each.get("spec", {}).get("selector", {})
@@ -105,13 +119,55 @@ def test_selectors_find_their_pods():
     assert [port["targetPort"] for port in ports] == ["http"]
 
 
-def test_the_queues_say_how_many_workers_there_are():
-    scaler = OBJECTS["HorizontalPodAutoscaler", "worker"]["spec"]
-    assert scaler["scaleTargetRef"]["name"] == "worker"
+SCALER = OBJECTS["HorizontalPodAutoscaler", "worker"]["spec"]
+
+
+def test_what_is_to_be_done_says_how_many_workers_there_are():
+    assert SCALER["scaleTargetRef"]["name"] == "worker"
     assert "replicas" not in OBJECTS["Deployment", "worker"]["spec"], "each apply would reset it"
-    (metric,) = scaler["metrics"]
-    assert metric["external"]["metric"]["name"] in deploying.metrics()
-    assert scaler["minReplicas"] == 2
+    assert SCALER["minReplicas"] == 2
+    assert set(targets()) == {"pixmill_open_shards", "pixmill_queue_messages"}
+    assert set(targets()) <= deploying.metrics()
+
+
+def targets():
+    """What a worker is to have of each metric."""
+    found = [each["external"] for each in SCALER["metrics"]]
+    return {each["metric"]["name"]: int(each["target"]["averageValue"]) for each in found}
+
+
+def wanted(**values):
+    """How many workers Kubernetes wants, given the sums of its metrics."""
+    most = max(-(-value // targets()[name]) for name, value in values.items())
+    return min(max(most, SCALER["minReplicas"]), SCALER["maxReplicas"])
+
+
+def test_a_list_gets_workers_and_keeps_them_until_it_is_done():
+    assert wanted(pixmill_open_shards=578) == SCALER["maxReplicas"], "a million lines"
+    assert wanted(pixmill_open_shards=44) > SCALER["minReplicas"], "ten thousand lines"
+    assert wanted(pixmill_open_shards=4) == SCALER["minReplicas"], "as few have room for"
+
+
+def test_operations_get_workers_although_few_of_them_are_with_the_broker():
+    (queue,) = [
+        each["external"]["metric"]["selector"]
+        for each in SCALER["metrics"]
+        if each["external"]["metric"]["name"] == "pixmill_queue_messages"
+    ]
+    assert queue == {"matchLabels": {"queue": INTERACTIVE}}, "of bulk few are sent ahead"
+    assert wanted(pixmill_queue_messages=_JOBS_AHEAD) == SCALER["maxReplicas"]
+
+
+def test_the_rules_of_the_adapter_are_those_of_the_metrics():
+    page = (deploying.PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```yaml\n(?:#.*\n)?(externalRules:\n(?s:.*?))```", page)
+    rules = yaml.safe_load(text)["externalRules"]
+    assert {rule["name"]["as"]: rule["seriesQuery"] for rule in rules} == {
+        name: name for name in targets()
+    }
+    for rule in rules:
+        assert rule["metricsQuery"].startswith("max by (")
+        assert f"({rule['seriesQuery']}{{<<.LabelMatchers>>}})" in rule["metricsQuery"]
 
 
 def test_the_network_refuses_what_pixmill_refuses():

@@ -156,6 +156,7 @@ async def test_a_broker_that_is_away_is_told_plainly_and_hides_nothing_else(app)
 
     shards.kill(app.catalog, shards.cut(app.catalog, 1), 0, shards.at_work(app.catalog, "one"))
     await asyncio.to_thread(wait_until, lambda: b"pixmill_dead_shards 1.0" in metrics())
+    assert b'pixmill_open_shards{state="waiting"} 0.0' in metrics()
     assert (await app.client.get("/cluster")).json()["queues"] is None
     page = (await app.client.get("/cluster", headers=PAGE)).text
     assert "The broker does not answer just now" in page
@@ -168,12 +169,12 @@ def test_the_depths_of_queues_are_known_for_a_while():
     now = 100.0
     watch = Watch(lambda: now)
     assert watch.queues() is None
-    watch.saw(Look({"bulk": 3}, 0, 0, 0.0))
+    watch.saw(Look({"bulk": 3}, {}, 0, 0.0))
     now += 14
     assert watch.queues() == {"bulk": 3}
     now += 2  # as where the broker hangs, and the relay with it
     assert watch.queues() is None
-    watch.saw(Look(None, 0, 0, 0.0))
+    watch.saw(Look(None, {}, 0, 0.0))
     assert watch.queues() is None
 
 

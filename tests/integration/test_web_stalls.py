@@ -28,22 +28,30 @@ MANY = 40  # more than there are threads for
 def stopped(processes: list[psutil.Process]) -> Iterator[None]:
     """Stop processes as a machine does that hangs: connections stand, and nobody answers."""
     for process in processes:
-        process.send_signal(signal.SIGSTOP)
+        _send(process, signal.SIGSTOP)
     try:
         while not all(map(has_stopped, processes)):
             time.sleep(0.01)
         yield
     finally:
         for process in processes:
-            process.send_signal(signal.SIGCONT)
+            _send(process, signal.SIGCONT)
+
+
+def _send(process: psutil.Process, number: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):  # as one whose connection was closed just now
+        process.send_signal(number)
 
 
 def has_stopped(process: psutil.Process) -> bool:
     """Whether the last of its threads has stopped, which takes a moment on a busy machine."""
-    states = [
-        (task / "stat").read_text().rpartition(")")[2].split()[0]
-        for task in Path(f"/proc/{process.pid}/task").iterdir()
-    ]
+    try:
+        states = [
+            (task / "stat").read_text().rpartition(")")[2].split()[0]
+            for task in Path(f"/proc/{process.pid}/task").iterdir()
+        ]
+    except (FileNotFoundError, ProcessLookupError):
+        return not process.is_running()
     return set(states) <= {"T", "Z"}
 
 

@@ -97,7 +97,7 @@ def test_every_page_is_listed(app, text):
 
 def test_every_metric_is_listed_with_its_labels(text):
     metrics = Metrics()
-    metrics.cluster_stands(Look({}, 0, 0, 0.0))  # as where there is a broker
+    metrics.cluster_stands(Look({}, {}, 0, 0.0))  # as where there is a broker
     families = metrics.registry.collect()
     kinds = {
         family.name: f"{family.name}{'_total' * (family.type == 'counter')}" for family in families

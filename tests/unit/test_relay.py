@@ -12,7 +12,7 @@ from pixmill.jobs import relay as module
 from pixmill.jobs.relay import Relay
 from pixmill.store import open_catalog
 from pixmill.store.jobs import NewJob
-from pixmill.store.shards import NewShard, ShardId, Worker
+from pixmill.store.shards import Counts, NewShard, ShardId, Worker
 from pixmill.store.sql import job_leases
 from tests.contract.catalogs import START, Clock, plan
 
@@ -209,6 +209,21 @@ def test_what_was_told_long_ago_is_told_again(catalog, broker, relay, clock, job
     turn(relay)
     assert broker.operations == [id_]
     assert [each.number for each in broker.shards] == list(range(8))
+
+
+def test_how_the_cluster_stands_is_told(catalog, broker, clock, job_id):
+    looks = []
+    relay = Relay(catalog, broker, lease_s=LEASE_S, told=lambda *_: None, seen=looks.append)
+    renew(catalog)
+    claim(catalog, job_id, 0)
+    commit = catalog.shards.commit
+    assert commit(claim(catalog, job_id, 1), Counts(ok=1))
+    broker.waiting = 7
+    turn(relay)
+    (look,) = looks
+    assert look.queues == {"interactive": 7, "bulk": 7, "dead": 0}
+    assert look.shards == {"waiting": SHARDS - 2, "running": 1, "done": 1}
+    assert look.workers == 1
 
 
 def test_the_dead_are_buried(catalog, broker, relay, clock, job_id):

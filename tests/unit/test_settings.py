@@ -10,7 +10,7 @@ import pytest
 from pixmill.cli.serve import _port_of_platform as port_of_platform
 from pixmill.cli.settings_table import settings_table
 from pixmill.errors import UsageError
-from pixmill.settings import Settings, load_settings, parse_size, usable_cpus
+from pixmill.settings import Settings, flags_given, load_settings, parse_size, usable_cpus
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +33,15 @@ def refusal(**flags):
 
 
 # Precedence
+
+
+def test_it_is_known_which_settings_are_flags(monkeypatch):
+    monkeypatch.setenv("PIXMILL_FETCHERS", "5")
+    settings = load_settings(per_host=16, allow_networks="10.0.0.0/8", queue=None)
+    given = {"per_host": "--per-host", "allow_networks": "--allow-network"}
+    assert flags_given(settings) == given
+    assert flags_given(settings.model_copy(update={"queue": 4})) == given
+    assert flags_given(Settings()) == {}
 
 
 def test_each_source_goes_before_the_one_below_it(monkeypatch):

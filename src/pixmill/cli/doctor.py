@@ -42,8 +42,8 @@ _SYSTEM_LIBVIPS = (
 )
 
 _NO_KERNEL_CACHE = (
-    "no folder for compiled kernels can be written, so each start compiles them for a second: "
-    "let NUMBA_CACHE_DIR name one"
+    "no folder for compiled kernels can be written, so each start compiles them for up to half a "
+    "minute: let NUMBA_CACHE_DIR name one"
 )
 
 

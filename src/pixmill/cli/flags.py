@@ -293,7 +293,7 @@ ShardLines = Annotated[
 WorkerName = Annotated[
     str | None, _cluster("--name", metavar="NAME", say="What it is called [default: host-process]")
 ]
-Shards = Annotated[int | None, _cluster("--shards", say="Parts of lists done at once [default: 2]")]
+Shards = Annotated[int | None, _cluster("--shards", say="Shards done at once [default: 2]")]
 
 Host = Annotated[
     str | None,

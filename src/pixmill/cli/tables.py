@@ -18,6 +18,7 @@ from pixmill.cli.terminal import counted
 from pixmill.cli.voice import note_of_little_room, open_voice, tell_summary
 from pixmill.cli.watch import RunWatcher
 from pixmill.errors import UsageError
+from pixmill.settings import flags_given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from pixmill.cli.voice import Voice
     from pixmill.imaging.operations import Chain
     from pixmill.settings import Settings
+
+# What an order of a cluster (`jobs/shard_orders.py`) does not carry: workers have it from their own
+# settings. None has a cache.
+OF_WORKERS = {
+    "fetchers", "per_host", "user_agent", "allow_private", "allow_networks", "workers", "queue",
+    "memory", "cache",
+}  # fmt: skip
 
 
 def carry_out(order: Order, settings: Settings, *, retry_failed: bool) -> Report:
@@ -71,8 +79,20 @@ def _runner(settings: Settings, voice: Voice) -> Iterator[Callable[[Job, Watcher
     def told(what: str, error: BaseException) -> None:
         voice.say("note", f"{what}: {error}")
 
+    _note_flags_of_workers(settings, voice)
+
     with open_cluster(settings, told) as cluster:
         yield cluster.run
+
+
+def _note_flags_of_workers(settings: Settings, voice: Voice) -> None:
+    flags = [flag for name, flag in flags_given(settings).items() if name in OF_WORKERS]
+    if flags:
+        *most, last = flags
+        named = f"{', '.join(most)} and {last}" if most else last
+        verb = "change" if most else "changes"
+        text = f"workers go by settings of their own: with a broker {named} {verb} nothing"
+        voice.say("note", text)
 
 
 def own_standard_output() -> BinaryIO:

@@ -25,7 +25,7 @@ def worker(
     workers: f.Workers = None,
     memory: f.Memory = None,
 ) -> None:
-    """Work for a cluster until stopped: parts of lists, and operations on images.
+    """Work for a cluster until stopped: shards of lists, and operations on images.
 
     Broker, catalog and blobs are those of the service or the command that the work is for.
     """

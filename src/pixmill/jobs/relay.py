@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pixmill.jobs.cluster import Broker
     from pixmill.store import Catalog
+    from pixmill.store.shards import ShardState
 
 EVERY_S = 1.0
 _KINDS = ("operations",)
@@ -33,13 +34,13 @@ LOOK_EVERY_S = 5.0
 
 
 class Look(NamedTuple):
-    """How a cluster stands: messages by queue, dead shards, workers, and the longest wait.
+    """How a cluster stands: messages by queue, shards by state, workers, and the longest wait.
 
     `queues` is None where the broker can not be asked.
     """
 
     queues: Mapping[str, int] | None
-    dead_shards: int
+    shards: Mapping[ShardState, int]
     workers: int
     oldest_queued_s: float
 
@@ -134,7 +135,7 @@ class Relay:
             oldest = self._catalog.jobs.oldest_queued()
             look = Look(
                 queues=depths,
-                dead_shards=self._catalog.shards.numbers().get("dead", 0),
+                shards=self._catalog.shards.numbers(),
                 workers=len(self._catalog.workers.alive()),
                 oldest_queued_s=(now - oldest).total_seconds() if oldest else 0.0,
             )

@@ -139,7 +139,10 @@ class _Process:
             self.worker.token,
             self.worker.name,
         )
+        self._heart = threading.Thread(target=self._beat, name="pixmill-heart", daemon=True)
+        self._renewed = time.monotonic()
         self._metrics = WorkerMetrics()
+        self._metrics.watch_catalog(lambda: time.monotonic() - self._renewed)
         self._shards = ShardWork(site, told, self._metrics)
         limits = Limits(settings.max_pixels, settings.max_side, max_decode_bytes=plan.decode)
         maker = PoolMaker(archive, self._pool, limits, blobs.spool, at_once=_INTERACTIVE_SLOTS)
@@ -154,7 +157,6 @@ class _Process:
         )
         self._ending = threading.Event()
         self._broken = False
-        self._seen = time.monotonic()
         if settings.metrics_port is not None:
             host = settings.host or "127.0.0.1"
             probes = Probes(host, settings.metrics_port, self._metrics, self._is_well)
@@ -163,8 +165,7 @@ class _Process:
     def work(self) -> int:
         """Take messages until a signal, or until no image can be analyzed any more."""
         self._catalog.workers.renew(self.worker, self._settings.job_lease)
-        heart = threading.Thread(target=self._beat, name="pixmill-heart", daemon=True)
-        heart.start()
+        self._heart.start()
         self._jobs.start()
         self._relay.start()
         self._hosts.start()
@@ -180,7 +181,7 @@ class _Process:
             self._relay.stop()
             self._hosts.stop()
             self._jobs.stop(0.0)
-            heart.join()
+            self._heart.join()
             self._leave()
         return int(self._broken)
 
@@ -212,7 +213,7 @@ class _Process:
                 if until_renewal_s <= 0:
                     self._catalog.workers.renew(self.worker, lease_s)
                     until_renewal_s = lease_s / _RENEWALS
-                    self._seen = time.monotonic()
+                    self._renewed = time.monotonic()
                 self._shards.look()
             except OutputError as error:
                 self._told("the catalog can not be told that this worker is alive", error)
@@ -224,9 +225,8 @@ class _Process:
             until_renewal_s -= every_s
 
     def _is_well(self) -> bool:
-        """Tell whether this process can work, and says so to the catalog."""
-        silent_s = time.monotonic() - self._seen
-        return not self._broken and silent_s < _RENEWALS * self._settings.job_lease
+        """Tell whether this process can work; another one would reach the catalog no better."""
+        return self._heart.is_alive() and self._pool.broken is None
 
     def _do_shard(self, job_id: str, number: int) -> None:
         self._insisting(lambda: self._shards.do(ShardId(job_id, number)))

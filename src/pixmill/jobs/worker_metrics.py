@@ -29,24 +29,33 @@ class WorkerMetrics:
         self.registry = CollectorRegistry()
         own = self.registry
         self._shards = Counter(
-            "pixmill_shards", "Parts of lists by what became of them", ["outcome"], registry=own
+            "pixmill_shards", "Shards by what became of them", ["outcome"], registry=own
         )
         self._seconds = Histogram(
-            "pixmill_shard_seconds", "Time of a part of a list", buckets=_BUCKETS_S, registry=own
+            "pixmill_shard_seconds", "Time of a shard", buckets=_BUCKETS_S, registry=own
         )
         self._items = Counter(
             "pixmill_items", "Images by code, ok or an error's", ["code"], registry=own
         )
-        self._at_work = Gauge("pixmill_shards_at_work", "Parts being done", registry=own)
+        self._at_work = Gauge("pixmill_shards_at_work", "Shards being done", registry=own)
+        self._silent = Gauge(
+            "pixmill_catalog_silent_seconds",
+            "Time since the catalog was last told that this worker is alive",
+            registry=own,
+        )
         for outcome in _OUTCOMES:
             self._shards.labels(outcome)
 
+    def watch_catalog(self, silent_s: Callable[[], float]) -> None:
+        """Ask this at every rendering: for how long the catalog has not been told."""
+        self._silent.set_function(silent_s)
+
     def shard_begins(self) -> None:
-        """Count a part as being done."""
+        """Count a shard as being done."""
         self._at_work.inc()
 
     def shard_ends(self, outcome: Outcome, seconds: float, counts: Counts | None = None) -> None:
-        """Count a part as done, with what became of its images, or as not done."""
+        """Count a shard as done, with what became of its images, or as not done."""
         self._at_work.dec()
         self._shards.labels(outcome).inc()
         self._seconds.observe(seconds)

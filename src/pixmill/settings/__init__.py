@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -28,7 +28,7 @@ from pixmill.settings.cpus import usable_cpus
 from pixmill.settings.files import file_variable, read_files
 from pixmill.settings.values import HeaderText, Networks, Place, Size, Words, parse_size
 
-__all__ = ["Settings", "load_settings", "parse_size", "source_of", "usable_cpus"]
+__all__ = ["Settings", "flags_given", "load_settings", "parse_size", "source_of", "usable_cpus"]
 
 _PREFIX = "PIXMILL_"
 _SECRETS = {"s3_access_key", "s3_secret_key", "sentry_dsn"}
@@ -46,6 +46,8 @@ class Settings(BaseSettings):
         extra="forbid",
         hide_input_in_errors=True,  # it may be a secret
     )
+
+    _flags: frozenset[str] = PrivateAttr(default=frozenset())
 
     fetchers: int = Field(64, ge=1, le=10_000, description="downloads under way at once")
     per_host: int = Field(16, ge=1, le=10_000, description="downloads at once from one host")
@@ -170,7 +172,7 @@ class Settings(BaseSettings):
         "(default: none, all is done by this process)",
     )
     shards: int = Field(
-        2, ge=1, le=64, description="parts of lists that a worker of a cluster does at once"
+        2, ge=1, le=64, description="shards of lists that a worker of a cluster does at once"
     )
     shard_lines: int = Field(
         2000, ge=1, le=65_536, description="most lines of a list that go to a worker at once"
@@ -230,6 +232,10 @@ def _variable(name: str) -> str:
     return _PREFIX + name.upper()
 
 
+def _flag(name: str) -> str:
+    return _FLAGS.get(name) or f"--{name.replace('_', '-')}"
+
+
 def _config_file() -> Path:
     return Path(os.environ.get("PIXMILL_CONFIG") or "pixmill.toml")
 
@@ -244,12 +250,20 @@ def load_settings(**flags: Any) -> Settings:
         raise UsageError(f"PIXMILL_CONFIG names {str(file)!r}, which is no file")
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         wrong = {str(part["loc"][0]): _sentence(part, given, file) for part in error.errors()}
         raise UsageError("; ".join(wrong.values())) from None  # the cause shows secrets
     except (ValueError, OSError) as error:  # no TOML, no UTF-8, or not readable
         raise UsageError(f"the settings in {str(file)!r} can not be read: {error}") from error
+    settings._flags = frozenset(given)  # noqa: SLF001  no setting, so not given to it above
+    return settings
+
+
+def flags_given(settings: Settings) -> dict[str, str]:
+    """Tell which settings came from flags, each with its flag."""
+    given = settings._flags  # noqa: SLF001
+    return {name: _flag(name) for name in Settings.model_fields if name in given}
 
 
 def source_of(name: str) -> str:
@@ -271,7 +285,7 @@ def _sentence(part: Any, flags: dict[str, Any], file: Path) -> str:
     name, value = str(part["loc"][0]), part["input"]
     variable = _variable(name)
     if name in flags:
-        where, value = _FLAGS.get(name) or f"--{name.replace('_', '-')}", flags[name]
+        where, value = _flag(name), flags[name]
     elif os.environ.get(variable):
         where, value = variable, os.environ[variable]
     elif os.environ.get(file_variable(variable)):

@@ -1,4 +1,4 @@
-"""Parts of jobs that many workers share, and the workers: the port of shards and their attempts.
+"""Shards of jobs that many workers share, and the workers: the port of shards and their attempts.
 
 A shard is a run of lines of a job's list. It is done by one attempt at a time; whoever began the
 attempt is its owner, and holds it for as long as the owner itself is held to be alive (`Workers`).
@@ -173,7 +173,7 @@ class Shards(Protocol):
         """Tell how a job's shards stand, with the counts of those that begin behind a line."""
 
     def numbers(self, job_id: str | None = None) -> Mapping[ShardState, int]:
-        """Tell how many shards are in each state, of a job or of all."""
+        """Tell how many shards are in each state, of a job or of all that are not over."""
 
     def spread(self, job_id: str, most: int) -> list[Mapping[ShardState, int]]:
         """Tell the same of runs of a job's shards, in order: of equal runs, at most so many."""

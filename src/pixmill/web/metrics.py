@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pixmill.jobs.relay import Look
+    from pixmill.store.shards import ShardState
 
 Stage = Literal["waiting", "fetching", "decoding", "computing"]
 STAGES: tuple[Stage, ...] = ("waiting", "fetching", "decoding", "computing")
 WebhookResult = Literal["delivered", "failed", "given_up"]
 WEBHOOK_RESULTS: tuple[WebhookResult, ...] = ("delivered", "failed", "given_up")
+OPEN_STATES: tuple[ShardState, ...] = ("waiting", "running")
 
 # From an answer that is at hand to the longest that one is waited for.
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -125,7 +127,9 @@ class Metrics:
             self._cluster.messages.clear()  # rather than tell what was once
         for queue, number in (look.queues or {}).items():
             self._cluster.messages.labels(queue).set(number)
-        self._cluster.dead_shards.set(look.dead_shards)
+        for state in OPEN_STATES:
+            self._cluster.open_shards.labels(state).set(look.shards.get(state, 0))
+        self._cluster.dead_shards.set(look.shards.get("dead", 0))
         self._cluster.workers.set(look.workers)
         self._cluster.oldest.set(look.oldest_queued_s)
 
@@ -145,7 +149,13 @@ class _Cluster:
             registry=registry,
         )
         self.dead_shards = Gauge(
-            "pixmill_dead_shards", "Parts of lists that killed their workers", registry=registry
+            "pixmill_dead_shards", "Shards that killed their workers", registry=registry
+        )
+        self.open_shards = Gauge(
+            "pixmill_open_shards",
+            "Shards of all lists that wait, or are being done",
+            ["state"],
+            registry=registry,
         )
         self.workers = Gauge("pixmill_workers", "Workers that are alive", registry=registry)
         self.oldest = Gauge(

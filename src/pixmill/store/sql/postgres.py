@@ -24,6 +24,9 @@ _CONNECTION = {
     "keepalives_count": 3,
     "application_name": "pixmill",
 }
+# Connections of one engine: those that stay open, and those of busy moments. docs/deploy.md counts
+# on them, and so does `web/store_calls.py`.
+KEPT, MORE = 5, 10
 _MIGRATION_LOCK = 0x7069786D  # any number, the same for all versions
 _DRIVER = "postgresql+psycopg"
 
@@ -35,6 +38,8 @@ def make_engine(url: str) -> Engine:
     """
     return create_engine(
         _parsed(url).set(drivername=_DRIVER),
+        pool_size=KEPT,
+        max_overflow=MORE,
         pool_pre_ping=True,  # a connection that the server has closed costs no request
         connect_args=_CONNECTION,
     )
