@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -24,6 +25,7 @@ from pixmill.store.jobs import (
     sources_of,
     target_of,
 )
+from pixmill.store.sql import postgres
 from tests.contract.catalogs import HOSTILE, START, Clock, race
 
 ANY = ("operations",)
@@ -417,6 +419,27 @@ def test_of_two_who_send_at_once_one_does(jobs):
     assert jobs.publish(ANY, 10, send) == 1
     assert inner == [0]
     assert sent(jobs) == []
+
+
+@pytest.mark.parametrize("catalog", ["postgres"], indirect=True)
+def test_who_stands_still_while_it_sends_has_lost_its_turn(jobs, catalog, monkeypatch):
+    """As a machine that was halted: nobody else would send for as long."""
+    monkeypatch.setattr(postgres, "TURN_S", 1)
+    made = [add(jobs, 1, number).id for number in range(2)]
+    inner = []
+
+    def send(ids):
+        assert list(ids) == made
+        assert jobs.publish(ANY, 10, inner.extend) == 0
+        deadline = time.monotonic() + 20
+        while not jobs.publish(ANY, 10, inner.extend):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    assert jobs.publish(ANY, 10, send) == 2
+    assert inner == made
+    assert sent(jobs) == []
+    assert catalog._database._engine.pool.checkedout() == 0
 
 
 @pytest.mark.parametrize("what", ["cancel", "claim", "add"])

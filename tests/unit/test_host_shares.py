@@ -10,6 +10,7 @@ import pytest
 from pixmill.errors import OutputError
 from pixmill.jobs import host_shares as module
 from pixmill.jobs.host_shares import HostShares
+from pixmill.store import open_catalog
 
 HOST = "http://example.org:80"
 
@@ -171,8 +172,8 @@ def _gathered(shares, taker):
     return shares._gathered(all_of_them=True)
 
 
-def until(is_so):
-    pause, deadline = threading.Event(), time.monotonic() + 10
+def until(is_so, within_s=10):
+    pause, deadline = threading.Event(), time.monotonic() + within_s
     while not is_so():
         assert time.monotonic() < deadline
         pause.wait(0.01)
@@ -212,3 +213,50 @@ def _tries(taker, shares):
     if is_taken:
         shares.give_back(HOST)
     return is_taken
+
+
+def test_of_more_workers_than_permits_each_has_turns_and_never_are_there_more(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "_EVERY_S", 0.1)
+    monkeypatch.setattr(module, "_GATHER_S", 0.01)
+    lock, done, stopping = threading.Lock(), dict.fromkeys("abc", 0), threading.Event()
+    in_use, most = 0, 0
+
+    def work(name, shares):
+        nonlocal in_use, most
+        taker = Taker(shares)
+        while not stopping.is_set():
+            if not taker.take():
+                taker.woken.wait(0.05)
+                continue
+            with lock:
+                in_use += 1
+                most = max(most, in_use)
+            stopping.wait(0.005)
+            with lock:
+                in_use -= 1
+                done[name] += 1
+            shares.give_back(HOST)
+
+    with open_catalog(None, tmp_path) as catalog:
+        workers = [
+            HostShares(catalog.hosts, name, limit=2, lease_s=4.5, told=lambda *_: None)
+            for name in done
+        ]
+        threads = [
+            threading.Thread(target=work, args=(name, shares))
+            for name, shares in zip(done, workers, strict=True)
+            for _ in range(2)  # who always have work, as the next of a list
+        ]
+        for each in (*workers, *threads):
+            each.start()
+        try:
+            until(lambda: min(done.values()) > 20, 30)
+        finally:
+            stopping.set()
+            for thread in threads:
+                thread.join()
+            for shares in workers:
+                shares.stop()
+    assert most == 2

@@ -253,9 +253,7 @@ def test_nobody_is_buried_in_the_lease_after_an_outage(catalog, relay, told, clo
 
 
 @pytest.mark.parametrize("where", ["tend", "send", "look"])
-def test_nobody_is_buried_in_the_lease_after_the_catalog_hung(
-    catalog, relay, clock, job_id, where
-):
+def test_nobody_is_buried_in_the_lease_after_the_catalog_hung(catalog, relay, clock, job_id, where):
     """Whatever hung then, those who are alive may have been kept from saying so."""
     clock.forward(LEASE_S)
     renew(catalog)

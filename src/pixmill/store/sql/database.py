@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy import update
@@ -68,8 +68,13 @@ class Database:
         one. Whoever has it for more than `postgres.TURN_S` seconds may have lost it.
         """
         if self._is_server:
-            with self._explained(), self._engine.connect() as connection:
-                yield postgres.take_turn(connection, what)
+            with self._explained():
+                connection = self._engine.connect()
+                try:
+                    yield postgres.take_turn(connection, what)
+                finally:
+                    with suppress(DBAPIError):  # it was lost, and what was to be done is done
+                        connection.close()
             return
         is_mine = self._turns[what].acquire(blocking=False)
         try:
