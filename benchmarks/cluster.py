@@ -20,6 +20,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import psutil
 
@@ -31,6 +32,10 @@ from tests.services import RABBITMQ, serve_postgres, serve_rabbit
 
 from pixmill.store import open_catalog
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PER_HOST = 64
 PIXMILL = (sys.executable, "-m", "pixmill")
 
 
@@ -53,27 +58,108 @@ def cpu_seconds(processes: list[psutil.Process]) -> float:
     return total
 
 
-@contextlib.contextmanager
-def workers(number: int, env: dict[str, str], folder: Path, catalog_url: str):
-    """So many workers, each on a core of its own; gives their processes once they work."""
-    cores = sorted(os.sched_getaffinity(0))
-    started = []
-    try:
-        for at in range(number):
-            log = (folder / f"worker-{at}.log").open("ab")
-            pin = ("taskset", "-c", str(cores[at % len(cores)]))
-            order = [*pin, *PIXMILL, "worker", "--name", f"worker-{at}"]
-            started.append(subprocess.Popen(order, env=env, stdout=log, stderr=log))
-        with open_catalog(catalog_url, folder / "data") as catalog:
-            while len(catalog.workers.alive()) < number:
-                time.sleep(0.1)
+@dataclass
+class Place:
+    """How a cluster of this machine is reached, and a list of photographs and their size."""
+
+    env: dict[str, str]
+    folder: Path
+    urls: Path
+    bytes_an_image: float
+    per_host: int = PER_HOST
+
+    def order(self, output: str) -> list[str]:
+        """Name the command that does the list anew."""
+        words = ["colors", str(self.urls), "-o", str(self.folder / output), "--overwrite"]
+        words += ["--no-dedupe"]  # or equal bytes would be counted once
+        return [*PIXMILL, *words]
+
+
+class Workers:
+    """So many workers, each on a core of its own; a context manager, that begins once they work."""
+
+    def __init__(self, place: Place, number: int) -> None:
+        self._place = place
+        self._cores = sorted(os.sched_getaffinity(0))
+        self._started: dict[int, subprocess.Popen[bytes]] = {}
+        self._number = number
+        self.coming_s = 0.0
+
+    def __enter__(self) -> Self:
+        began = time.monotonic()
+        for at in range(self._number):
+            self._start(at)
+        with open_catalog(self._place.env["PIXMILL_CATALOG"], self._place.folder) as catalog:
+            while len(catalog.workers.alive()) < self._number:
+                time.sleep(0.05)
+        self.coming_s = time.monotonic() - began
         time.sleep(3)  # until their processes have loaded all
-        yield [psutil.Process(process.pid) for process in started]
-    finally:
-        for process in started:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for process in self._started.values():
             process.terminate()
-        for process in started:
+        for process in self._started.values():
             process.wait()
+
+    def _start(self, at: int) -> None:
+        log = (self._place.folder / f"worker-{at}.log").open("ab")
+        pin = ("taskset", "-c", str(self._cores[at % len(self._cores)]))
+        order = [*pin, *PIXMILL, "worker", "--name", f"worker-{at}"]
+        self._started[at] = subprocess.Popen(
+            order, env=self._place.env, stdout=log, stderr=log, start_new_session=True
+        )
+
+    def kill(self, at: int) -> None:
+        """End one at once, with all that it started, and begin it anew."""
+        process = self._started[at]
+        children = psutil.Process(process.pid).children(recursive=True)
+        for each in (process, *children):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        process.wait()
+        self._start(at)
+
+    def processes(self) -> list[psutil.Process]:
+        """Their processes."""
+        return [psutil.Process(process.pid) for process in self._started.values()]
+
+
+@contextlib.contextmanager
+def clustered(folder: Path, images: int) -> Iterator[Place]:
+    """RabbitMQ, PostgreSQL and nginx with photographs, and a list of so many URLs of them."""
+    program = RABBITMQ.find()
+    if program is None:
+        raise SystemExit(f"RabbitMQ is missing: {RABBITMQ.how}")
+    (folder / "rabbit").mkdir()
+    files = numbered(photos())
+    names = sorted(files)
+    with (
+        serve_rabbit(program, folder / "rabbit") as rabbit,
+        serve_postgres() as postgres,
+        origin(folder, files) as base,
+    ):
+        urls = folder / "urls.txt"
+        with urls.open("w") as file:
+            for number in range(images):
+                file.write(f"{base}/{names[number % len(names)]}?{number}\n")
+        env = {name: value for name, value in os.environ.items() if "PIXMILL" not in name}
+        env |= {
+            "PIXMILL_BROKER": rabbit.url,
+            "PIXMILL_CATALOG": postgres.url,
+            "PIXMILL_BLOBS": str(folder / "nas"),
+            "PIXMILL_DATA": str(folder / "data"),
+            "PIXMILL_ALLOW_NETWORKS": "127.0.0.0/8",
+            "PIXMILL_PER_HOST": str(PER_HOST),
+        }
+        subprocess.run([*PIXMILL, "migrate"], env=env, check=True, stdout=subprocess.DEVNULL)
+        yield Place(env, folder, urls, sum(map(len, files.values())) / len(files))
+
+
+def children_seconds() -> float:
+    """What commands that have ended used."""
+    times = psutil.Process().cpu_times()
+    return float(times.children_user + times.children_system)
 
 
 def timed(order: list[str], env: dict[str, str]) -> float:
@@ -95,60 +181,33 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     print(describe())
-    program = RABBITMQ.find()
-    if program is None:
-        raise SystemExit(f"RabbitMQ is missing: {RABBITMQ.how}")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "rabbit").mkdir()
-        rabbit = stack.enter_context(serve_rabbit(program, folder / "rabbit"))
-        postgres = stack.enter_context(serve_postgres())
-        files = numbered(photos())
-        base = stack.enter_context(origin(folder, files))
-        urls, names = folder / "urls.txt", sorted(files)
-        with urls.open("w") as file:
-            for number in range(arguments.images):
-                file.write(f"{base}/{names[number % len(names)]}?{number}\n")
-        env = {name: value for name, value in os.environ.items() if "PIXMILL" not in name}
-        env |= {
-            "PIXMILL_CATALOG": postgres.url,
-            "PIXMILL_BLOBS": str(folder / "nas"),
-            "PIXMILL_DATA": str(folder / "data"),
-            "PIXMILL_ALLOW_NETWORKS": "127.0.0.0/8",
-            "PIXMILL_PER_HOST": "64",
-        }
-        clustered = {**env, "PIXMILL_BROKER": rabbit.url}
-        subprocess.run([*PIXMILL, "migrate"], env=env, check=True, stdout=subprocess.DEVNULL)
+        place = stack.enter_context(clustered(folder, arguments.images))
+        alone = {name: value for name, value in place.env.items() if name != "PIXMILL_BROKER"}
         figures = {name: Figures() for name in ("plain", "one worker", "two workers")}
         ratios: dict[str, list[float]] = {"two / one": [], "two / plain": []}
         for number in range(arguments.rounds):
             for count, name in ((1, "one worker"), (2, "two workers")):
-                with workers(count, clustered, folder, postgres.url) as processes:
-                    before = cpu_seconds(processes)
-                    output = str(folder / f"{count}.csv")
-                    order = [*PIXMILL, "colors", str(urls), "-o", output, "--overwrite"]
-                    seconds = timed(order, clustered)
-                    used = cpu_seconds(processes) - before
+                with Workers(place, count) as workers:
+                    before = cpu_seconds(workers.processes())
+                    seconds = timed(place.order(f"{count}.csv"), place.env)
+                    used = cpu_seconds(workers.processes()) - before
                 figures[name].per_s.append(arguments.images / seconds)
                 figures[name].cpu_s.append(used / arguments.images)
-            plain = folder / "plain.csv"
-            before = psutil.Process().cpu_times()
-            order = [*PIXMILL, "colors", str(urls), "-o", str(plain), "--overwrite"]
-            seconds = timed(order, env)
-            after = psutil.Process().cpu_times()
-            used = after.children_user + after.children_system
-            used -= before.children_user + before.children_system
+            before = children_seconds()
+            seconds = timed(place.order("plain.csv"), alone)
+            used = children_seconds() - before
             figures["plain"].per_s.append(arguments.images / seconds)
             figures["plain"].cpu_s.append(used / arguments.images)
             two = figures["two workers"].per_s[-1]
             ratios["two / one"].append(two / figures["one worker"].per_s[-1])
             ratios["two / plain"].append(two / figures["plain"].per_s[-1])
             for count in (1, 2):
-                if (folder / f"{count}.csv").read_bytes() != plain.read_bytes():
+                if (folder / f"{count}.csv").read_bytes() != (folder / "plain.csv").read_bytes():
                     raise SystemExit("the tables differ")
-            print(
-                f"round {number + 1}: " + ", ".join(f"{n} {r[-1]:.2f}" for n, r in ratios.items())
-            )
+            told = ", ".join(f"{name} {values[-1]:.2f}" for name, values in ratios.items())
+            print(f"round {number + 1}: {told}", flush=True)
     print(f"\n{arguments.images} photographs")
     for name, each in figures.items():
         print(f"  {name:<12} {spread(each.per_s)} images/s; CPU an image {spread(each.cpu_s)} s")

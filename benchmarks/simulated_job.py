@@ -126,18 +126,17 @@ class _Job:
         world = self.world
         for worker in self.workers:
             self._expect_crash(worker, 0.0)
-        if world.all_crash_at_s is not None:
-            self._later(world.all_crash_at_s, "all crash")
+        for at_s, number in world.crashes_at:
+            self._later(at_s, "due", self.workers[number])
         for worker in self.workers:
             self._fill(worker, 0.0)
         while self.merged < len(self.sizes):
             now, _, kind, worker, life, attempt = heapq.heappop(self.events)
-            if kind == "all crash":
-                for each in self.workers:
-                    if each.up:
-                        self._crash(each, now, None)
-            elif worker is None:
+            if worker is None:
                 self._wake(now)
+            elif kind == "due":
+                if worker.up:
+                    self._crash(worker, now, None)
             elif life == (worker.plans if kind == "end" else worker.life):
                 getattr(self, f"_{kind}")(worker, now, attempt)
         return self._told()

@@ -81,7 +81,7 @@ class World:
     slow_factor: float = 0.5  # of their speed
     crashes_an_hour: float = 0.0  # of each worker
     restart_s: float = 60.0
-    all_crash_at_s: float | None = None
+    crashes_at: tuple[tuple[float, int], ...] = ()  # seconds, and the number of the worker
     # Assumed: the servers of the images.
     latency_median_s: float = 0.2
     latency_sigma: float = 1.0  # of its logarithm: heavy tails

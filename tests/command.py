@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
     Process: TypeAlias = subprocess.Popen[str] | warm.Command
 
+_SETTINGS = ("PIXMILL_", "OTEL_", "SENTRY_")
 LOOPBACK = ("--allow-network", "127.0.0.0/8", "--allow-network", "::1/128")
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of the tests, without settings of whoever runs them."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIXMILL_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
     return {**kept, **(extra or {})}
 
 

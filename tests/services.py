@@ -340,6 +340,19 @@ class Rabbit:
                 time.sleep(0.02)
             self.process = None
 
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Let it take connections and answer nothing while the context is open."""
+        assert self.process is not None
+        processes = psutil.Process(self.process.pid).children(recursive=True)
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
     def close(self) -> None:
         """End it, and the daemon by which its node is named."""
         self.stop()

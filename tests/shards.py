@@ -60,7 +60,7 @@ def kill(catalog: Catalog, job: Job, number: int, worker: Worker, cause: str = C
     """A shard kills its worker, again and again, until it is dead."""
     for _ in range(MAX_DEATHS):
         shard = begin(catalog, job, number, worker)
-        assert catalog.shards.hand_back(shard, cause, died=True)
+        assert catalog.shards.hand_back(shard, cause, how="died")
 
 
 def at_work(catalog: Catalog, name: str, slots: int = 4, lease_s: float = 3600) -> Worker:

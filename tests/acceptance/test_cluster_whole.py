@@ -91,7 +91,7 @@ def test_a_list_and_cameras_go_through_a_cluster_over_s3(
 
 @pytest.mark.parametrize("engine", ["postgres", "mongodb"])
 def test_an_ingest_is_shared_by_four_workers_that_are_killed(
-    rabbit, postgres, mongod, origin, tmp_path, *, engine
+    rabbit, postgres, mongod, *, origin, tmp_path, engine
 ):
     rng = random.Random(engine)
     eighth, tenth = ARRIVALS * 8 // 10, ARRIVALS // 10
@@ -138,7 +138,7 @@ def test_an_ingest_is_shared_by_four_workers_that_are_killed(
 
 @pytest.mark.parametrize("place", ["postgres and s3", "gridfs"])
 def test_what_a_cluster_archived_is_read_back(
-    rabbit, postgres, mongod, s3_bucket, origin, tmp_path, *, place
+    rabbit, postgres, mongod, *, s3_bucket, origin, tmp_path, place
 ):
     images = serve_images(origin, IMAGES)
     env = {"PIXMILL_ARCHIVE": mongod} if place == "gridfs" else s3_bucket.environment

@@ -69,7 +69,7 @@ def stalled(data):
             catalog.shards.commit(shard, shard.counts)
         for death in range(MAX_DEATHS):
             shard = catalog.shards.claim(ShardId(job.id, 1), "w", "worker-\x1b[31m")
-            catalog.shards.hand_back(shard, f"death {death} \x1b[31m", died=True)
+            catalog.shards.hand_back(shard, f"death {death} \x1b[31m", how="died")
         outcome = Outcome(code="internal", message="all is done but shard 1")
         catalog.jobs.end(job.id, "me", "stall", outcome, Progress(20, 0, 0))
     return job.id
@@ -195,10 +195,10 @@ def test_what_is_redriven_waits_again_with_its_job(jobs, data, stalled, made):
     assert json.loads(jobs("redrive", stalled, "--json").stdout)["state"] == "queued"
     with open_catalog(None, data) as catalog:
         assert catalog.shards.find(ShardId(stalled, 1)).state == "waiting"
-    assert jobs("dead").stdout == "no part of a list is dead\n"
+    assert jobs("dead").stdout == "no shard is dead\n"
     assert jobs("dead", "--json").stdout == ""
     for id_ in (stalled, made[1]):
-        assert f"no part of the job {id_} is dead" in jobs("redrive", id_, status=1).stderr
+        assert f"no shard of the job {id_} is dead" in jobs("redrive", id_, status=1).stderr
     assert "there is no job" in jobs("redrive", "f" * 32, status=1).stderr
 
 

@@ -10,6 +10,7 @@ import pytest
 from pixmill.store import open_catalog
 from pixmill.store.jobs import NewJob, Outcome, Progress
 from pixmill.store.shards import (
+    MAX_ATTEMPTS,
     MAX_DEATHS,
     MOST_TOLD,
     Counts,
@@ -77,7 +78,7 @@ def die(shards, job_id, number=0, times=1):
     """Begin an attempt and let it die, so many times."""
     for time in range(times):
         shard = claim(shards, job_id, number)
-        assert shards.hand_back(shard, f"death {time}", died=True)
+        assert shards.hand_back(shard, f"death {time}", how="died")
     return shards.find(ShardId(job_id, number))
 
 
@@ -370,20 +371,20 @@ def test_after_a_delay_it_is_sent_again_and_no_earlier(shards, clock, job_id):
 def test_an_attempt_that_is_over_is_not_given_up_again(shards, job_id):
     first = claim(shards, job_id)
     assert shards.hand_back(first, "once")
-    assert not shards.hand_back(first, "twice", died=True)
+    assert not shards.hand_back(first, "twice", how="died")
     second = claim(shards, job_id)
-    assert not shards.hand_back(first, "late", died=True)
+    assert not shards.hand_back(first, "late", how="died")
     assert shards.find(first.id) == second
     assert shards.commit(second, Counts(10))
     done = shards.find(first.id)
     for attempt in (first, second):
-        assert not shards.hand_back(attempt, "done", died=True)
+        assert not shards.hand_back(attempt, "done", how="died")
     assert shards.find(first.id) == done
 
 
 def test_of_many_who_give_an_attempt_up_one_does(shards, job_id):
     shard = claim(shards, job_id)
-    given = race(*[lambda: shards.hand_back(shard, "it died", died=True)] * 6)
+    given = race(*[lambda: shards.hand_back(shard, "it died", how="died")] * 6)
     assert sorted(given) == [False] * 5 + [True]
     assert len(shards.find(shard.id).failed_attempts) == shards.find(shard.id).deaths == 1
 
@@ -419,7 +420,7 @@ def test_what_died_too_often_is_dead_until_it_is_redriven(catalog, shards, job_i
 
 def test_what_is_redriven_waits_for_no_delay(shards, job_id):
     for _ in range(MAX_DEATHS):
-        shards.hand_back(claim(shards, job_id), "it died", died=True, delay_s=1e6)
+        shards.hand_back(claim(shards, job_id), "it died", how="died", delay_s=1e6)
     shards.redrive(job_id)
     assert numbers(sent(shards)) == [0, 1, 2]
 
@@ -466,7 +467,7 @@ def test_a_part_counts_once_it_is_committed(shards, job_id):
     assert (done.state, done.counts, done.attempt) == ("done", counts, shard.attempt)
     assert done.finished_at > done.started_at
     assert shards.held("me") == []
-    assert not shards.commit(shard, Counts(1))
+    assert shards.commit(shard, Counts(1))  # as where the first answer was not heard
     assert shards.find(shard.id) == done
     assert claim(shards, job_id) is None
     assert numbers(sent(shards)) == [1, 2]
@@ -474,7 +475,7 @@ def test_a_part_counts_once_it_is_committed(shards, job_id):
 
 def test_of_twins_the_late_one_commits_nothing(shards, job_id):
     first = claim(shards, job_id, 0, "first")
-    shards.hand_back(first, "it was held to be dead", died=True)
+    shards.hand_back(first, "it was held to be dead", how="died")
     assert not shards.commit(first, Counts(1))
     second = claim(shards, job_id, 0, "second")
     assert not shards.commit(first, Counts(1))
@@ -489,7 +490,7 @@ def test_a_commit_and_a_giving_up_at_once_have_one_winner(shards, job_id):
         shard = claim(shards, job_id, number)
         committed, given_up = race(
             lambda shard=shard: shards.commit(shard, Counts(1)),
-            lambda shard=shard: shards.hand_back(shard, "it died", died=True),
+            lambda shard=shard: shards.hand_back(shard, "it died", how="died"),
         )
         assert committed != given_up
         assert shards.find(shard.id).state == ("done" if committed else "waiting")
@@ -499,7 +500,7 @@ def test_nothing_is_committed_of_a_job_that_was_forgotten(catalog, shards, job_i
     shard, other = claim(shards, job_id, 0), claim(shards, job_id, 1)
     shards.drop(job_id)
     assert not shards.commit(shard, Counts(1))
-    assert not shards.hand_back(other, "it died", died=True)
+    assert not shards.hand_back(other, "it died", how="died")
     assert shards.held("me") == []
     assert shards.find(shard.id) is None
 
@@ -553,6 +554,20 @@ def test_the_standing_sums_up_what_is_done(catalog, shards):
     behind = shards.standing(job_id, shards.find(ShardId(job_id, 1)).lines.first_line)
     assert behind.states == standing.states
     assert behind.counts == Counts(10, 3, {"timeout": 3, "dns_failed": 1})
+
+
+def test_a_shard_that_fails_each_time_is_dead_with_its_cause(shards, job_id):
+    for _ in range(MAX_ATTEMPTS):
+        assert shards.hand_back(claim(shards, job_id), "its worker was stopped")
+    shard = claim(shards, job_id)
+    assert shards.hand_back(shard, "the disk is full", how="failed")
+    dead = shards.find(shard.id)
+    assert (dead.state, dead.failed_attempts[-1].cause) == ("dead", "the disk is full")
+    assert shards.redrive(job_id) == 1
+    for _ in range(MAX_ATTEMPTS - 1):
+        assert shards.hand_back(claim(shards, job_id), "the disk is full", how="failed")
+        assert shards.find(shard.id).state == "waiting"
+    assert shards.commit(claim(shards, job_id), Counts(1))
 
 
 def test_a_shard_whose_part_is_gone_is_done_again(shards, job_id):
@@ -633,7 +648,9 @@ def test_what_is_at_work_or_was_not_long_ago_is_not_abandoned(catalog, shards, c
 def test_only_a_commands_job_is_abandoned(catalog, clock):
     key, _ = catalog.keys.add("one", ["jobs"])
     catalog.jobs.add(NewJob(key_id=key.id, kind="colors", spec={}))
-    done = planned_job(catalog, 1)
-    catalog.jobs.move(done, "cancel")
+    canceled = planned_job(catalog, 1)
+    catalog.jobs.move(canceled, "cancel")
     clock.forward(LEASE_S + 1)
+    assert abandoned(catalog, clock()) == [canceled]
+    catalog.jobs.move(canceled, "expire")
     assert abandoned(catalog, clock()) == []

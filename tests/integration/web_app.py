@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from pixmill.store import Catalog
+    from pixmill.telemetry.defects import Defects
     from pixmill.web.services import Services
 
 
@@ -49,7 +50,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(folder: Path, **flags: object) -> AsyncIterator[Running]:
+async def running(
+    folder: Path, defects: Defects | None = None, **flags: object
+) -> AsyncIterator[Running]:
     """Run the app over a data folder in `folder`, with settings as flags."""
     settings = load_settings(data=folder / "data", **flags)
     written, metrics = io.StringIO(), Metrics()
@@ -57,7 +60,7 @@ async def running(folder: Path, **flags: object) -> AsyncIterator[Running]:
         open_catalog(None, settings.data) as catalog,
         open_archive(settings.archive, None, settings.blobs, settings.data) as archive,
     ):
-        app = create_app(settings, catalog, archive, Log("json", written), metrics)
+        app = create_app(settings, catalog, archive, Log("json", written, defects), metrics)
         _, text = catalog.keys.add("all", SCOPES)
         async with (
             app.router.lifespan_context(app),

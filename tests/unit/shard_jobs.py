@@ -123,7 +123,7 @@ class Cluster:
         for id_ in ids:
             shard = self.catalog.shards.claim(id_, "w", "worker")
             if shard is not None and id_.number in self.poisoned:
-                self.catalog.shards.hand_back(shard, f"it died of {id_.number}", died=True)
+                self.catalog.shards.hand_back(shard, f"it died of {id_.number}", how="died")
             elif shard is not None:
                 self.do(shard)
         return len(ids)

@@ -9,16 +9,21 @@ from datetime import timedelta
 import pytest
 from pyarrow.parquet import read_table
 
+from pixmill.batch.checkpoint import Checkpoint
 from pixmill.batch.job import checkpoint_path, run_job
+from pixmill.batch.retry import retry_job
 from pixmill.errors import JobStalled, OutputError, OutputLocked, ResumeRefused
 from pixmill.jobs import planning, sharding
 from pixmill.jobs.commands import ClusterCarrier, _job_id
 from pixmill.jobs.expiry import Expiry
+from pixmill.jobs.shard_files import read_document
+from pixmill.jobs.shard_orders import ShardOrder
 from pixmill.settings import Settings
 from pixmill.store import open_catalog
 from pixmill.store.memory import MemoryBlobs
 from pixmill.store.opening import utc_now
-from pixmill.store.shards import Counts
+from pixmill.store.shards import MAX_DEATHS, Counts
+from tests.unit import shard_jobs
 from tests.unit.shard_jobs import (
     FAILED,
     GROWTH,
@@ -32,6 +37,7 @@ from tests.unit.shard_jobs import (
     here,
     job_of,
 )
+from tests.unit.sink_records import succeeded
 
 
 class Killed(BaseException):
@@ -220,6 +226,10 @@ def test_what_was_done_counts_where_the_table_was_taken_away(tmp_path, carrier, 
     assert is_whole(order)
 
 
+def all_well(item):
+    return succeeded(item.line, item.url, extra=item.extra)
+
+
 @pytest.mark.parametrize("name", ["o.csv", "o.parquet"])
 @pytest.mark.parametrize("elsewhere", [1, 7, 8, ROWS])
 def test_a_table_that_went_on_without_the_cluster_loses_nothing_by_it(
@@ -254,6 +264,27 @@ def test_a_table_that_went_on_without_the_cluster_loses_nothing_by_it(
     assert leaves_nothing(catalog, blobs)
 
 
+def test_a_retry_that_went_on_without_the_cluster_loses_no_line(bench, monkeypatch):
+    _catalog, _blobs, carrier, worker, order = bench
+    assert run_job(order(), Watcher(), here).complete
+    monkeypatch.setattr(shard_jobs, "record_of", all_well)
+    job = order()
+
+    def some(watcher):
+        if worker.work(1):
+            watcher.run.stop()
+
+    class One(Watcher):
+        def seen(self, record):
+            self.run.stop()
+
+    assert not retry_job(job, Watcher(some), carrier.run).complete
+    assert not retry_job(job, One(), lambda again, watcher: run_job(again, watcher, here)).complete
+    report = retry_job(job, Watcher(lambda _: worker.work()), carrier.run)
+    assert (report.complete, report.ok, report.failed) == (True, ROWS, {})
+    assert is_whole(order)
+
+
 def test_a_table_that_went_on_alone_and_was_taken_away_is_made_whole(bench):
     catalog, blobs, carrier, worker, order = bench
     stopped(carrier, worker, order, 2)
@@ -268,7 +299,13 @@ def test_a_table_that_went_on_alone_and_was_taken_away_is_made_whole(bench):
 
 def test_a_job_that_was_canceled_goes_on_where_its_table_ends_with_other_shards(bench):
     catalog, blobs, carrier, worker, order = bench
-    stopped(carrier, worker, order, 3)
+
+    def some(watcher):
+        worker.work(3)
+        if Checkpoint.load(checkpoint_path(order().output)).line:
+            watcher.run.stop()
+
+    assert not carrier.run(order(), Watcher(some)).complete
     catalog.jobs.move(worker.id, "cancel")
     numbers = []
 
@@ -370,6 +407,37 @@ def test_a_job_whose_command_never_comes_again_is_dropped_with_its_files(bench, 
     assert carrier.run(order(), Watcher(lambda _: worker.work())).complete
     assert is_whole(order)
     assert leaves_nothing(catalog, blobs)
+
+
+def test_a_command_may_be_killed_as_often_as_one_likes(bench):
+    catalog, blobs, carrier, worker, order = bench
+    stopped(carrier, worker, order)
+    done = catalog.shards.standing(worker.id).states["done"]
+    for number in range(2 * MAX_DEATHS):
+        assert catalog.jobs.claim_this(worker.id, f"killed {number}", 0.0) is not None
+    assert catalog.shards.standing(worker.id).states["done"] == done
+    assert carrier.run(order(), Watcher(lambda _: worker.work())).complete
+    assert is_whole(order)
+    assert leaves_nothing(catalog, blobs)
+
+
+def test_a_run_that_goes_on_elsewhere_keeps_its_name(bench, tmp_path):
+    """Or what was half done of a shard would arrive again, as another run's."""
+    _catalog, blobs, carrier, worker, order = bench
+    table = {"stage": object()}
+
+    def run_name():
+        return ShardOrder.read(read_document(blobs, worker.id, "order")).run
+
+    stopped(carrier, worker, order, **table)
+    first = run_name()
+    assert first
+    for path in tmp_path.glob("o*"):  # the folder of another machine
+        path.unlink()
+    stopped(carrier, worker, order, **table)
+    assert run_name() == first
+    stopped(carrier, worker, order, overwrite=True, **table)
+    assert run_name() not in {"", first}
 
 
 def test_a_stream_is_refused(tmp_path, carrier, order, monkeypatch):

@@ -136,6 +136,7 @@ def test_the_table_of_the_design_is_read_whole(table):
         "matching",
         "signing",
         "told",
+        "telemetry",
         "image",
         "pool",
         "batch",

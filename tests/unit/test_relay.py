@@ -312,6 +312,21 @@ def test_it_looks_as_soon_as_it_is_woken_and_ends_when_it_is_told_to(
     assert not relay._thread.is_alive()
 
 
+@pytest.mark.usefixtures("job_id")
+def test_a_defect_ends_no_relay(broker, relay, told, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("a defect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broker, "send_shards", fail)
+        patch.setattr(broker, "depths", fail)
+        turn(relay)
+    assert told == ["a defect"] * 2
+    assert broker.shards == []
+    turn(relay)
+    assert broker.shards
+
+
 def test_of_two_relays_each_job_is_told_by_one(catalog, broker, relay, told):
     other = Relay(catalog, broker, lease_s=LEASE_S, told=lambda *_: None)
     ids = [operations(catalog) for _ in range(3)]

@@ -32,7 +32,7 @@ ITEMS = 2
 
 
 class Blobs(MemoryBlobs):
-    """Calls something before a blob is opened, or after it was put, whose name has a word."""
+    """Calls something before a blob is opened or sent, or after it was put, by a word of names."""
 
     def __init__(self, spool):
         super().__init__()
@@ -52,6 +52,7 @@ class Blobs(MemoryBlobs):
         return super().open(name)
 
     def put(self, name, content):
+        self._call("send", name)
         super().put(name, content)
         self._call("put", name)
 
@@ -150,7 +151,7 @@ def causes(shards, id_):
 def bury(shards, shard_id):
     """Give up the attempt that runs, as others do where its worker seems to be dead."""
     (shard,) = [each for each in shards.held(OWNER) if each.id == shard_id]
-    assert shards.hand_back(shard, "its worker died", died=True)
+    assert shards.hand_back(shard, "its worker died", how="died")
 
 
 def test_a_shard_is_done_and_its_part_counts(work, shards, blobs, job_id):
@@ -277,6 +278,34 @@ def test_what_is_of_a_job_that_is_over_is_left(work, catalog, shards, blobs, job
     assert parts(blobs) == []
 
 
+def test_what_kills_workers_has_nothing_else_beside_it(work, shards, job_id):
+    """Not even operations: they would be held to be what its worker died of."""
+    id_, order = ShardId(job_id, 0), []
+    shards.hand_back(shards.claim(id_, "another", "another"), "it died", how="died")
+    began, may_end = threading.Event(), threading.Event()
+
+    def operations():
+        with work.beside():
+            began.set()
+            may_end.wait(10)
+            order.append("operations")
+
+    def shard():
+        work.do(id_)
+        order.append("shard")
+
+    threads = [threading.Thread(target=each) for each in (operations, shard)]
+    threads[0].start()
+    began.wait(10)
+    threads[1].start()
+    threads[1].join(0.3)
+    assert shards.find(id_).state == "waiting"
+    may_end.set()
+    for thread in threads:
+        thread.join(10)
+    assert order == ["operations", "shard"]
+
+
 def test_a_part_that_comes_too_late_is_dropped(work, shards, blobs, job_id):
     id_ = ShardId(job_id, 0)
     blobs.calls["put", ".rows"] = lambda: bury(shards, id_)
@@ -293,16 +322,19 @@ def test_a_commit_that_was_heard_and_not_answered_counts(work, shards, shaky, bl
     assert causes(shards, id_) == []
 
 
-def test_a_commit_that_was_not_heard_is_made_again_by_another_attempt(
+def test_what_is_done_is_not_thrown_away_where_catalog_and_store_are_away_at_its_end(
     work, shards, shaky, blobs, job_id
 ):
     id_ = ShardId(job_id, 0)
-    shaky.before = ["commit"]
-    work.do(id_)
-    assert causes(shards, id_) == ["the catalog can not be used"]
+    shaky.before = ["commit", "commit"]
+
+    def away():
+        raise OutputError("the store is away")
+
+    blobs.calls["send", ".rows"] = away
     work.do(id_)
     shard = shards.find(id_)
-    assert shard.state == "done"
+    assert (shard.state, shard.attempts, causes(shards, id_)) == ("done", 1, [])
     assert "".join(read_part(blobs, shard, "rows")).count("\n") == ITEMS
 
 
@@ -359,7 +391,7 @@ def test_what_is_to_be_alone_by_the_time_it_is_begun_is_begun_again_alone(work, 
     def late(*, alone):
         taken.append(alone)
         if len(taken) == 1:  # between the look at the shard and its beginning
-            shards.hand_back(shards.claim(id_, "other", "other"), "it died", died=True)
+            shards.hand_back(shards.claim(id_, "other", "other"), "it died", how="died")
         with turns(alone=alone):
             yield
 

@@ -107,7 +107,10 @@ def test_the_same_seed_gives_the_same_job_and_another_one_another():
 
 @pytest.mark.parametrize("at_s", [0.0, 1.0, 20.0, 50.0])
 def test_a_job_whose_workers_all_crash_at_once_is_done_all_the_same(at_s):
-    calm, crashed = simulated(world()), simulated(world(all_crash_at_s=at_s))
+    calm, crashed = (
+        simulated(world()),
+        simulated(world(crashes_at=tuple((at_s, n) for n in range(WORLD.workers)))),
+    )
     assert crashed.urls == calm.urls
     if at_s < calm.makespan_s:
         assert crashed.crashes == WORLD.workers

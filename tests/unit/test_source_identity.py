@@ -67,7 +67,7 @@ def test_only_lines_gives_the_lines_asked_for_and_resumes(mixed):
     def chosen(numbers):
         return OnlyLines(open_source(mixed, OPTIONS), numbers)
 
-    assert [item.line for item in chosen(iter([5, 8, 15])).items()] == [5, 8, 15]
+    assert [item.line for item in chosen([5, 8, 15]).items()] == [5, 8, 15]
     assert [item.line for item in chosen([]).items()] == []
     assert_resumes_everywhere(chosen([2, 5, 14]))
     assert chosen([2]).identity() == open_source(mixed, OPTIONS).identity()

@@ -83,7 +83,7 @@ def _again(job: Job) -> Job:
         _refuse_others(output)
     return replace(
         job,
-        source=OnlyLines(job.source, failed_lines(errors)),
+        source=OnlyLines(job.source, FailedLines(errors)),
         output=output,
         bearing=bearing,
         overwrite=old is not None and old.options != bearing,
@@ -99,16 +99,25 @@ def _refuse_others(output: Path) -> None:
             )
 
 
-def failed_lines(errors: Path) -> Iterator[int]:
-    """Read the line numbers of an errors file, in order, however long its rows are."""
-    with TableRows(errors, header=ERRORS_HEADER, quoted=True) as rows:
-        while row := rows.take(""):
-            number = row.partition(",")[0]
-            if not number.isdecimal():
-                raise ResumeRefused(
-                    f"{errors} was altered: a row of it begins with {number:.40}, no line number"
-                )
-            yield int(number)
+class FailedLines:
+    """The line numbers of an errors file, in order, however long its rows are; read anew each time.
+
+    Reading raises ResumeRefused for a file that was altered.
+    """
+
+    def __init__(self, errors: Path) -> None:
+        self._errors = errors
+
+    def __iter__(self) -> Iterator[int]:
+        with TableRows(self._errors, header=ERRORS_HEADER, quoted=True) as rows:
+            while row := rows.take(""):
+                number = row.partition(",")[0]
+                if not number.isdecimal():
+                    raise ResumeRefused(
+                        f"{self._errors} was altered: a row of it begins with {number:.40}, "
+                        "no line number"
+                    )
+                yield int(number)
 
 
 def _take_over(job: Job, checkpoint: Checkpoint, again: Job, report: Report) -> None:

@@ -11,13 +11,15 @@ import typer
 
 from pixmill.cli.ending import EXIT_SOME_FAILED
 from pixmill.cli.standard_output import write_lines
-from pixmill.cli.terminal import printable
-from pixmill.errors import RunError
+from pixmill.cli.terminal import counted, printable
+from pixmill.errors import OutputError, RunError, UsageError
+from pixmill.jobs.queues import DEAD
 from pixmill.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pixmill.jobs.cluster import Broker
     from pixmill.store import Catalog
     from pixmill.store.jobs import Event, Job
 
@@ -127,7 +129,10 @@ def wait(
 
 @jobs.command()
 def dead(json: Json = False) -> None:
-    """List the parts of lists that killed their workers, and are done by nobody until redriven."""
+    """List the shards that killed their workers, or failed each time, and wait to be redriven.
+
+    With a broker, messages are counted that it gave out too often.
+    """
     with _catalog() as catalog:
         found = catalog.shards.dead(_MOST_DEAD)
     if json:
@@ -136,7 +141,7 @@ def dead(json: Json = False) -> None:
         write_lines(json_module.dumps(dead_as_json(shard), ensure_ascii=False) for shard in found)
         return
     if not found:
-        write_lines(["no part of a list is dead"])
+        write_lines(["no shard is dead"])
     for shard in found:
         number, lines = shard.id.number, shard.lines
         head = f"{shard.id.job_id}  shard {number}, lines {lines.first_line} to {lines.last_line}"
@@ -146,19 +151,43 @@ def dead(json: Json = False) -> None:
             for attempt in shard.failed_attempts
         ]
         write_lines([head, *causes])
+    if broker := _broker():
+        write_lines(_dead_letters(broker))
 
 
 @jobs.command()
-def redrive(id_: Id, json: Json = False) -> None:
-    """Have the dead parts of a job done again, once what killed its workers is gone."""
+def redrive(
+    id_: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="The job.", show_default=False)
+    ] = None,
+    messages: Annotated[
+        bool,
+        typer.Option(
+            "--messages",
+            help="Instead of a job: empty the dead-letter queue, and tell workers anew what waits.",
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Have the dead shards of a job done again, once what killed its workers is gone."""
     from pixmill.jobs.redriving import redrive as redriven  # noqa: PLC0415  help needs none of it
+    from pixmill.jobs.redriving import redrive_messages  # noqa: PLC0415
     from pixmill.store.jobs import FINISHED  # noqa: PLC0415
 
+    if messages == (id_ is not None):
+        raise UsageError("either the id of a job or --messages is needed")
     with _catalog() as catalog:
+        if id_ is None:
+            broker = _broker()
+            if broker is None:
+                raise UsageError("there is no broker: PIXMILL_BROKER names it")
+            number = redrive_messages(catalog, broker)
+            write_lines([f"{counted(number, 'message')} taken out of the dead-letter queue"])
+            return
         if (job := _find(catalog, id_)).state in FINISHED:
             raise RunError(f"the job {id_} is {job.state}: nothing of it is done any more")
         if not redriven(catalog, id_):
-            raise RunError(f"no part of the job {id_} is dead; `pixmill jobs dead` lists those")
+            raise RunError(f"no shard of the job {id_} is dead; `pixmill jobs dead` lists those")
         _tell(_find(catalog, id_), json=json)
 
 
@@ -172,6 +201,28 @@ def _catalog() -> Iterator[Catalog]:
         raise RunError(f"there is no catalog in {settings.data}; PIXMILL_DATA names its folder")
     with open_catalog(settings.catalog, settings.data) as catalog:
         yield catalog
+
+
+def _dead_letters(broker: Broker) -> list[str]:
+    """Tell of messages in the dead-letter queue, if there are any."""
+    try:
+        number = broker.depths()[DEAD]
+    except OutputError as error:  # the shards are told of all the same
+        return [str(error)]
+    told = f"{counted(number, 'message')} given out too often: `pixmill jobs redrive --messages`"
+    return [told] if number else []
+
+
+def _broker() -> Broker | None:
+    """Give the broker of the settings, if they name one."""
+    broker = load_settings().broker
+    if broker is None:
+        return None
+    from pixmill.jobs.extra import needing_celery  # noqa: PLC0415
+
+    with needing_celery():
+        from pixmill.jobs.cluster import Broker, make_app  # noqa: PLC0415  the extra
+    return Broker(make_app(broker))
 
 
 def _newest(catalog: Catalog, state: str | None, limit: int) -> list[Job]:

@@ -50,10 +50,12 @@ def worker(
 
         with needing_celery():
             from pixmill.jobs.worker import work_until_stopped  # noqa: PLC0415
+        from pixmill.telemetry.defects import defects_reported  # noqa: PLC0415
         from pixmill.web.access import Log, libraries_speak_through  # noqa: PLC0415
 
-        log = Log(settings.log_format)
-        with libraries_speak_through(log, ("celery", "kombu", "amqp", "asyncio")):
-            code = work_until_stopped(settings, typer.echo, log.error)
+        with defects_reported(settings, "pixmill-worker") as defects:
+            log = Log(settings.log_format, defects=defects)
+            with libraries_speak_through(log, ("celery", "kombu", "amqp", "asyncio")):
+                code = work_until_stopped(settings, typer.echo, log.error)
     if code:
         raise SystemExit(code)

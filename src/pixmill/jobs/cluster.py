@@ -3,6 +3,7 @@
 Owns what messages look like and where they go. A message names a job, or a shard of one; what is to
 be done, and whether it still is, stands in the catalog alone. So a message may come twice, late or
 never: nothing is lost by it. Needs Celery (the `cluster` extra).
+The one header of ours is the `traceparent` of its sending, where traces are sent.
 
 Two queues, so that no image waits behind a list: each worker takes from both, and has threads for
 either. Queues are replicated (quorum) and messages confirmed; what a worker took and did not end is
@@ -16,14 +17,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from amqp.exceptions import AMQPError, MessageNacked
 from celery import Celery
 from celery.app.amqp import AMQP
 from kombu.entity import Exchange, Queue
-from kombu.exceptions import KombuError, OperationalError
+from kombu.exceptions import KombuError
 from kombu.messaging import Consumer
 
 from pixmill.errors import OutputError, UsageError
 from pixmill.jobs.queues import BULK, DEAD, INTERACTIVE
+from pixmill.telemetry.traces import TRACEPARENT, is_shown, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +41,8 @@ _MOST_DELIVERIES = 100
 _CONSUMER_TIMEOUT_MS = 4 * 3600 * 1000
 _PUBLISH = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.0}
 _CONNECT_S = 5.0
-_ERRORS = (KombuError, OperationalError, OSError)
+_CONFIRM_S = 10.0  # of a broker that takes nothing more, as where its disk is full
+_ERRORS = (KombuError, AMQPError, MessageNacked, OSError)
 
 
 def queue_name(queue: str) -> str:
@@ -74,8 +78,7 @@ def make_app(broker: str, limits: dict[str, int] | None = None) -> Celery:
 
     Nothing is connected to yet. Raises UsageError for what is no URL of RabbitMQ.
     """
-    if urlsplit(broker).scheme not in {"amqp", "amqps"}:
-        raise UsageError("the broker's URL begins with amqp:// or amqps://")
+    _check_url(broker)
     app = Celery("pixmill", broker=broker, amqp=_amqp_of(limits or {}), set_as_current=False)
     app.conf.update(
         task_queues=queues(),
@@ -102,6 +105,22 @@ def make_app(broker: str, limits: dict[str, int] | None = None) -> Celery:
         worker_redirect_stdouts=False,
     )
     return app
+
+
+def _check_url(broker: str) -> None:
+    """Raise UsageError, which does not tell the password, for what is no URL of RabbitMQ."""
+    if broker.partition("://")[0] not in {"amqp", "amqps"}:
+        raise UsageError("the broker's URL begins with amqp:// or amqps://")
+    try:
+        parts = urlsplit(broker)
+        well = parts.hostname is not None and parts.port != 0
+    except ValueError:
+        well = False
+    if not well:
+        raise UsageError(
+            "the broker's URL is no amqp://USER:PASSWORD@HOST:PORT/VHOST: characters such as / @ # "
+            "in the password are written as %2F %40 %23"
+        )
 
 
 def _amqp_of(limits: dict[str, int]) -> type[AMQP]:
@@ -141,15 +160,18 @@ class Broker:
             self.declare()
         with self._explained(), self._app.amqp.producer_pool.acquire(block=True) as producer:
             for arguments in messages:
-                self._app.send_task(
-                    task,
-                    args=arguments,
-                    exchange=_EXCHANGE,
-                    routing_key=f"{queue}.{task.rpartition('.')[2]}",
-                    producer=producer,
-                    retry=True,
-                    retry_policy=_PUBLISH,
-                )
+                with _sending(queue, *arguments) as headers:
+                    self._app.send_task(
+                        task,
+                        args=arguments,
+                        exchange=_EXCHANGE,
+                        routing_key=f"{queue}.{task.rpartition('.')[2]}",
+                        headers=headers,
+                        producer=producer,
+                        confirm_timeout=_CONFIRM_S,
+                        retry=True,
+                        retry_policy=_PUBLISH,
+                    )
 
     def declare(self) -> None:
         """Make the queues where they are missing, as is also done before the first message."""
@@ -168,6 +190,13 @@ class Broker:
                 for name in (INTERACTIVE, BULK, DEAD)
             }
 
+    def drop_dead(self) -> int:
+        """Throw away what was given out too often; tell how many messages that were."""
+        if not self._declared:
+            self.declare()
+        with self._channel() as channel:
+            return int(channel.queue_purge(queue_name(DEAD)))
+
     @contextmanager
     def _channel(self) -> Iterator[Any]:
         with self._explained(), self._app.connection_for_write() as connection:
@@ -178,6 +207,26 @@ class Broker:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (*_ERRORS, *self._app.connection_for_write().channel_errors) as error:
+        except _ERRORS as error:
             self._declared = False  # whatever was there may be gone
             raise OutputError(f"the broker can not be used: {error}") from error
+
+
+@contextmanager
+def _sending(queue: str, job_id: str, number: int | None = None) -> Iterator[dict[str, str]]:
+    """Tell of the sending of a message, and give its headers."""
+    destination = queue_name(queue)
+    with span(f"send {destination}", job_id, kind="producer", shard=number) as sent:
+        sent.add(
+            {
+                "messaging.system": "rabbitmq",
+                "messaging.operation.name": "send",
+                "messaging.operation.type": "send",
+                "messaging.destination.name": destination,
+            }
+        )
+        if number is not None and not is_shown(number):
+            sent.drop()
+            yield {}
+        else:
+            yield {} if sent.traceparent is None else {TRACEPARENT: sent.traceparent}

@@ -26,6 +26,7 @@ from pixmill.store import open_catalog, open_results, where
 from pixmill.store.jobs import FINISHED, NewJob, Outcome
 from pixmill.store.jobs import Progress as Told
 from pixmill.store.opening import utc_now
+from pixmill.telemetry.traces import span, traces_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -127,7 +128,7 @@ class ClusterCarrier:
         id_, owner = _job_id(job), secrets.token_hex(16)
         if not checkpoint.line and job.overwrite:
             self._end(id_)
-        kept = self._begun(id_, job, owner)
+        kept, is_new = self._begun(id_, job, owner)
 
         def write(sink: Any, progress: Progress, watcher: Watcher) -> bool:
             hold = _Hold(self._catalog, kept, owner, self._settings.job_lease)
@@ -136,7 +137,8 @@ class ClusterCarrier:
             event: Event = "release"
             outcome = Outcome()
             hold.progress = progress
-            with hold:
+            name = f"command {job.table.product}"
+            with hold, span(name, id_, first=is_new, attempt=kept.attempts):
                 try:
                     return sharded(job, checkpoint)(sink, progress, watcher)
                 except JobStalled as error:
@@ -154,17 +156,17 @@ class ClusterCarrier:
         except OutputError as error:
             self._told("the job could not be given up", error)
 
-    def _begun(self, id_: str, table: Table, owner: str) -> Job:
-        """Find the command's job, or make it, and take it."""
+    def _begun(self, id_: str, table: Table, owner: str) -> tuple[Job, bool]:
+        """Find the command's job, or make it, and take it; tell whether it was made."""
         jobs = self._catalog.jobs
         found = jobs.find(id_)
         if found is not None and found.state in FINISHED:
             self._end(id_)  # it was canceled, or what came of it was taken away
         spec = {"product": table.table.product, "output": os.fspath(table.output.absolute())}
-        jobs.add(NewJob(key_id=None, kind=COMMAND, spec=spec, total=0, id=id_))
+        _, is_new = jobs.add(NewJob(key_id=None, kind=COMMAND, spec=spec, total=0, id=id_))
         claimed = jobs.claim_this(id_, owner, self._settings.job_lease)
         if claimed is not None:
-            return claimed
+            return claimed, is_new
         found = jobs.find(id_)
         if found is not None and found.state == "stalled":
             raise JobStalled(found.outcome.message or f"the job {id_} is stalled")
@@ -195,6 +197,7 @@ def open_cluster(
         raise UsageError("a cluster needs a broker: --broker amqp://… or PIXMILL_BROKER")
     told = Sparingly(told)
     with ExitStack() as stack:
+        stack.enter_context(traces_sent("pixmill-command", told))
         catalog = stack.enter_context(open_catalog(settings.catalog, settings.data))
         broker = Broker(make_app(settings.broker))
         broker.declare()
@@ -202,9 +205,28 @@ def open_cluster(
         relay.start()
         stack.callback(relay.stop)
         blobs = open_results(where(settings).blobs, settings.data)
-        # A cluster may have no service that does it.
-        Expiry(catalog, blobs).drop_abandoned(utc_now() - timedelta(days=settings.job_keep))
+        _tidy(settings, catalog, blobs, told)
         yield ClusterCarrier(settings, catalog, blobs, told)
+
+
+def _tidy(
+    settings: Settings,
+    catalog: Catalog,
+    blobs: BlobStore,
+    told: Callable[[str, BaseException], None],
+) -> None:
+    """Begin to drop what commands left that never came again: a cluster may have no service.
+
+    What is not dropped by the end of this process is by that of another.
+    """
+
+    def drop() -> None:
+        try:
+            Expiry(catalog, blobs).drop_abandoned(utc_now() - timedelta(days=settings.job_keep))
+        except OutputError as error:
+            told("what other commands left can not be dropped", error)
+
+    threading.Thread(target=drop, name="pixmill-tidy", daemon=True).start()
 
 
 def _job_id(job: Table) -> str:

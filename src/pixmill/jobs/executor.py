@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pixmill.errors import InternalError, ItemError, JobStalled, OutputError
 from pixmill.store.jobs import Job, Outcome, Progress
+from pixmill.telemetry.traces import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -181,13 +182,20 @@ class Executor:
         with self._changed:
             self._holds.add(hold)
         try:
-            self._run(job, hold)
+            with span(f"job {job.kind}", job.id, attempt=job.attempts) as told:
+                event, outcome = self._run(job, hold)
+                told.add(outcome=event)
+                if outcome.code is not None:
+                    told.fail(outcome.code)
+            if event == "release" and not self._stopped:
+                self._rest(_PAUSE_S)
         finally:
             with self._changed:
                 self._holds.discard(hold)
                 self._changed.notify_all()
 
-    def _run(self, job: Job, hold: Hold) -> None:
+    def _run(self, job: Job, hold: Hold) -> tuple[Event, Outcome]:
+        """Do a job, write down what became of it, and tell that."""
         runner = self._runners[job.kind]
         event: Event = "succeed"
         outcome = Outcome()
@@ -208,8 +216,7 @@ class Executor:
             event, outcome = "fail", Outcome(code=InternalError.code, message=_DEFECT)
         if not self._ended(job, hold, event, outcome) and self._is_over(job):
             self._drop(runner, job)
-        if event == "release" and not self._stopped:
-            self._rest(_PAUSE_S)
+        return event, outcome
 
     def _drop(self, runner: Runner, job: Job) -> None:
         try:

@@ -83,6 +83,7 @@ class ListRunner:
         if stage != "done":
             self._carry_out(job, hold, files, retry=stage == "retry")
             files.enter("done")
+        hold.check()
         if job.shards is not None or self._settings.broker is not None:
             drop_shards(self._catalog, self._blobs, job.id)
         # Told anew where the process died, or lost the job, between the table's end and the job's.

@@ -52,6 +52,7 @@ class Planner:
         self._job_id, self._owner, self._most = cut
         self._after = after
         self._stopped = False
+        self.over = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="pixmill-planner", daemon=True)
 
@@ -75,8 +76,10 @@ class Planner:
             self._error = error
 
     def _plan(self) -> None:
+        """Cut it; `over` is that all is cut and told, by whoever."""
         before = self._shards.planned(self._job_id)
         if before.complete:
+            self.over = True
             return
         after = (before.last.last_line, before.last.place) if before.last else self._after
         # The place of the last item is known, not that of the one behind the line it ends on.
@@ -91,7 +94,7 @@ class Planner:
                 first += len(waiting)
                 waiting, due = [], time.monotonic() + _TOLD_EVERY_S
         if not self._stopped:
-            self._tell(first, waiting, complete=True)
+            self.over = self._tell(first, waiting, complete=True)
 
     def _cut(self, items: Iterator[Item], number: int) -> Iterator[NewShard]:
         while not self._stopped:

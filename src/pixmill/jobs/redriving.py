@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pixmill.store.jobs import FINISHED
+from pixmill.store.opening import utc_now
 
 if TYPE_CHECKING:
+    from pixmill.jobs.cluster import Broker
     from pixmill.store import Catalog
 
 
@@ -22,3 +24,15 @@ def redrive(catalog: Catalog, job_id: str) -> bool:
     redriven = catalog.shards.redrive(job_id) > 0
     moved = catalog.jobs.move(job_id, "redrive")  # one that is not stalled yet just goes on
     return redriven or moved is not None
+
+
+def redrive_messages(catalog: Catalog, broker: Broker) -> int:
+    """Empty the dead-letter queue, and have workers told anew of all that waits; how many messages.
+
+    What the messages told of stands in the catalog. Raises OutputError.
+    """
+    number = broker.drop_dead()
+    now = utc_now()
+    catalog.shards.recall(now)
+    catalog.jobs.recall(now)
+    return number

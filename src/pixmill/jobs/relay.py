@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -97,11 +96,13 @@ class Relay:
             try:
                 self._tend()
                 self._send()
-            except OutputError as error:
+            except Exception as error:  # noqa: BLE001  whatever it is, the next turn may be better
                 self._trusted_from = time.monotonic() + self._lease_s
                 self._told("workers can not be told what waits", error)
-            with suppress(OutputError):  # which is told by then
+            try:
                 self._look()
+            except Exception as error:  # noqa: BLE001  the same
+                self._told("how the cluster stands can not be told", error)
             if time.monotonic() - began_at > self._lease_s / 3:  # as where the catalog hung
                 self._trusted_from = time.monotonic() + self._lease_s
             with self._changed:

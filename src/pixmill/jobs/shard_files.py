@@ -124,10 +124,22 @@ def read_document(blobs: BlobStore, job_id: str, document: Document) -> bytes:
     return _whole(blobs, _document_name(job_id, document))
 
 
+def find_document(blobs: BlobStore, job_id: str, document: Document) -> bytes | None:
+    """Give it, or None where it was not kept yet. Raises OutputError."""
+    return _content(blobs, _document_name(job_id, document))
+
+
 def _whole(blobs: BlobStore, name: str) -> bytes:
+    content = _content(blobs, name)
+    if content is None:
+        raise OutputError(f"{name} is not there any more, which a shard needs")
+    return content
+
+
+def _content(blobs: BlobStore, name: str) -> bytes | None:
     blob = blobs.open(name)
     if blob is None:
-        raise OutputError(f"{name} is not there any more, which a shard needs")
+        return None
     with blob:
         return blob.read(0, blob.size)
 

@@ -6,27 +6,29 @@ at once where the job is over or the process ends.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 import time
 from collections import deque
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixmill.batch.progress import Progress
 from pixmill.batch.runner import Run
 from pixmill.batch.sink import errors_path, open_table
-from pixmill.errors import OutputError, RunError
+from pixmill.errors import InternalError, OutputError, RunError
 from pixmill.ingest.arrivals import Arrivals, Sender
 from pixmill.ingest.keeper import ArchiveKeeper
+from pixmill.jobs.patience import patient
 from pixmill.jobs.shard_files import drop_part, put_part, read_document, read_items
 from pixmill.jobs.shard_orders import ShardOrder, matcher_of
 from pixmill.store.shards import Counts
+from pixmill.store.work_folder import work_folder
+from pixmill.telemetry.traces import is_shown, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from pixmill.batch.job import Row
     from pixmill.batch.options import Shared
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from pixmill.record import Item
     from pixmill.settings import Settings
     from pixmill.store import Archive, BlobStore, Catalog
-    from pixmill.store.shards import Shard, ShardId
+    from pixmill.store.shards import Ending, Shard, ShardId
 
 _LOOK_EVERY_S = 1.0
 _MOST_DOUBLINGS = 6  # of the delay: 64 s
@@ -76,7 +78,7 @@ class ShardWork:
         self._held: set[str] = set()
         self._lost: frozenset[str] = frozenset()
         self._strays: set[str] = set()
-        self._owed: deque[tuple[Shard, str, float, bool]] = deque()
+        self._owed: deque[tuple[Shard, str, float, Ending]] = deque()
         self.stopping = False
 
     def do(self, id_: ShardId) -> None:
@@ -97,6 +99,10 @@ class ShardWork:
                     return
                 shards.hand_back(shard, "it is to be done alone")
 
+    def beside(self) -> AbstractContextManager[None]:
+        """Do something else than shards until the end of the context, but none beside one alone."""
+        return self._turns.taken(alone=False)
+
     def look(self) -> None:
         """Find out which attempts were given up by others, and mend what could not be written down.
 
@@ -104,8 +110,8 @@ class ShardWork:
         """
         shards = self._site.catalog.shards
         while self._owed:
-            shard, cause, delay_s, died = self._owed[0]
-            shards.hand_back(shard, cause, delay_s=delay_s, died=died)
+            shard, cause, delay_s, how = self._owed[0]
+            shards.hand_back(shard, cause, delay_s=delay_s, how=how)
             self._owed.popleft()
         mine = frozenset(self._held)  # before: what is begun meanwhile is not lost
         held = {str(shard.attempt): shard for shard in shards.held(self._site.owner)}
@@ -117,6 +123,25 @@ class ShardWork:
         self._strays = strays
 
     def _attempt(self, shard: Shard) -> None:
+        lines, attempts = shard.lines, shard.attempts
+        number = shard.id.number
+        with span(
+            "shard", shard.id.job_id, kind="consumer", shard=number, attempt=attempts,
+            first_line=lines.first_line, last_line=lines.last_line, items=lines.items,
+            worker=self._site.name,
+        ) as told:  # fmt: skip
+            outcome, counts = self._attempted(shard)
+            told.add(outcome=outcome)
+            if counts is not None:
+                failed = sum(counts.failed.values())
+                told.add(ok=counts.ok, missed=counts.missed, failed=failed)
+            if outcome == "defect":
+                told.fail(InternalError.code)
+            if outcome == "done" and not is_shown(number):
+                told.drop()
+
+    def _attempted(self, shard: Shard) -> tuple[Outcome, Counts | None]:
+        """Make an attempt; tell what became of it, and of its items if it came to its end."""
         attempt, began = str(shard.attempt), time.monotonic()
         what = f"shard {shard.id.number} of job {shard.id.job_id}"
         outcome: Outcome = "handed_back"
@@ -131,37 +156,41 @@ class ShardWork:
         except RunError as error:
             self._told(f"{what} was handed back", error)
             delay_s = 2.0 ** min(shard.attempts, _MOST_DOUBLINGS)
-            self._hand_back(shard, str(error), delay_s=delay_s)
+            self._hand_back(shard, str(error), delay_s=delay_s, how="failed")
         except Exception as error:  # noqa: BLE001  whatever it is, it may end no worker
             outcome = "defect"
             self._told(f"{what} met a defect", error)
             cause = f"a defect of pixmill: {type(error).__name__}: {error}"
-            self._hand_back(shard, cause, delay_s=_PAUSE_S, died=True)
+            self._hand_back(shard, cause, delay_s=_PAUSE_S, how="died")
         finally:
             self._held.discard(attempt)
             self._metrics.shard_ends(outcome, time.monotonic() - began, counts)
+        return outcome, counts
 
     def _hand_back(
-        self, shard: Shard, cause: str, *, delay_s: float = 0.0, died: bool = False
+        self, shard: Shard, cause: str, *, delay_s: float = 0.0, how: Ending = "left"
     ) -> None:
         """Give an attempt up, later on if it can not be written down now."""
         try:
-            self._site.catalog.shards.hand_back(shard, cause, delay_s=delay_s, died=died)
+            self._site.catalog.shards.hand_back(shard, cause, delay_s=delay_s, how=how)
         except OutputError as error:
             self._told("what became of a shard can not be written down yet", error)
-            self._owed.append((shard, cause, delay_s, died))
+            self._owed.append((shard, cause, delay_s, how))
 
     def _carry_out(self, shard: Shard) -> Counts | None:
         """Do a shard, and tell what became of its items; None where another had done it."""
-        blobs = self._site.blobs
-        with _folder(blobs.spool) as folder:
+        spool = self._site.blobs.spool
+        # What is made by then is worth waiting for.
+        blobs = patient(self._site.blobs, lambda: self._check(shard), self._told)
+        shards = patient(self._site.catalog.shards, lambda: self._check(shard), self._told)
+        with _folder(spool) as folder:
             order = ShardOrder.read(read_document(blobs, shard.id.job_id, "order"))
             table = folder / f"part.{order.rows}"
             counts = self._made(shard, order, table)
             self._check(shard)
             # What is put and not committed, as where this process dies, goes with the job's files.
             put_part(blobs, shard, table, errors_path(table))
-            if self._site.catalog.shards.commit(shard, counts):
+            if shards.commit(shard, counts):
                 return counts
             drop_part(blobs, shard)
             return None
@@ -234,13 +263,10 @@ class ShardWork:
 def _folder(spool: Path) -> Iterator[Path]:
     """Give a folder for as long as the context lasts."""
     try:
-        path = Path(tempfile.mkdtemp(prefix="shard-", dir=spool))
+        with work_folder(spool, "shard-") as path:
+            yield path
     except OSError as error:
         raise OutputError(f"{spool} can not be used: {error.strerror or error}") from error
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 class _Turns:

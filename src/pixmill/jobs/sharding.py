@@ -16,14 +16,22 @@ from typing import TYPE_CHECKING, Protocol
 
 from pixmill.batch.job import checkpoint_path
 from pixmill.color.palette_files import write_palette
-from pixmill.errors import JobStalled
+from pixmill.errors import JobStalled, OutputError
 from pixmill.jobs.patience import Sparingly, patient
 from pixmill.jobs.planning import Cut, Planner
-from pixmill.jobs.shard_files import drop_files, is_lost, lines_of, put_document, read_part
+from pixmill.jobs.shard_files import (
+    drop_files,
+    find_document,
+    is_lost,
+    lines_of,
+    put_document,
+    read_part,
+)
 from pixmill.jobs.shard_orders import ShardOrder
 from pixmill.matching import Matcher
 from pixmill.record import Failure, Item, Record
 from pixmill.store.shards import Counts
+from pixmill.telemetry.traces import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,8 +86,9 @@ class Sharded:
         most: int,
         told: Callable[[str, BaseException], None],
     ) -> None:
-        self._shards = patient(catalog.shards, self._check, Sparingly(told))
-        self._blobs = patient(blobs, self._check, Sparingly(told))
+        self._told = Sparingly(told)
+        self._shards = patient(catalog.shards, self._check, self._told)
+        self._blobs = patient(blobs, self._check, self._told)
         self._job_id = job_id
         self._holder = holder
         self._most = most
@@ -95,7 +104,7 @@ class Sharded:
         if isinstance(job.run.matcher, Matcher):
             palette = write_palette(job.run.matcher.palette, "json")
             put_document(self._blobs, self._job_id, "palette", palette)
-        order = ShardOrder.of(job, checkpoint.run).written()
+        order = ShardOrder.of(job, self._run_name(checkpoint)).written()
         put_document(self._blobs, self._job_id, "order", order)
 
         def write(sink: TableSink, progress: Progress, watcher: Watcher) -> bool:
@@ -103,18 +112,25 @@ class Sharded:
             watcher.started(self, progress, checkpoint.line)
             cut = Cut(self._job_id, self._holder.owner, self._most)
             planner = Planner(self._shards, self._blobs, job.source, cut, after)
-            with suppress(_Stopped), planner:
+            merged = span("merge", self._job_id, from_line=checkpoint.line)
+            with merged as told, suppress(_Stopped), planner:
                 while True:
                     began = time.monotonic()
                     self._check()
                     planner.check()
-                    if self._advance(merging, progress):
+                    if self._advance(merging, planner, progress):
+                        told.add(last_line=merging.line)
                         return True
                     watcher.tick()
                     self._wake.wait(max(_LOOK_EVERY_S, _REST * (time.monotonic() - began)))
             return False
 
         return write
+
+    def _run_name(self, checkpoint: Checkpoint) -> str:
+        """Name the run: as shards that may be half done know it, wherever the checkpoint was."""
+        kept = find_document(self._blobs, self._job_id, "order")
+        return checkpoint.run if kept is None else ShardOrder.read(kept).run
 
     def _goes_on(self, source: Source, after: Place | None) -> bool:
         """Tell whether the next shard begins behind the table's last line.
@@ -141,11 +157,14 @@ class Sharded:
         if self._stopped:
             raise _Stopped
 
-    def _advance(self, merging: _Merging, progress: Progress) -> bool:
+    def _advance(self, merging: _Merging, planner: Planner, progress: Progress) -> bool:
         """Merge what is done by now, and tell whether that was all."""
+        was_over = planner.over
         plan = self._shards.planned(self._job_id)  # before the shards: what is cut later is no end
         standing = self._shards.standing(self._job_id, merging.line)
         _tell(progress, merging.counts + standing.counts)
+        if was_over and not plan.complete:
+            raise OutputError(f"the job {self._job_id} is not this process's any more")
         if plan.last is not None:
             done = standing.states.get("done", 0) / plan.shards
             cut = 1.0 if plan.complete else merging.share_of(plan.last.last_line, plan.last.place)
@@ -155,6 +174,7 @@ class Sharded:
             for shard in some:
                 if shard.state != "done":
                     merging.commit()
+                    self._tell_cause(shard)
                     return self._is_over(plan.complete, standing)
                 self._check()
                 if is_lost(self._blobs, shard):
@@ -167,6 +187,14 @@ class Sharded:
         merging.commit()
         # By what was merged, since a stop may have come at any moment.
         return plan.complete and (plan.last is None or merging.line == plan.last.last_line)
+
+    def _tell_cause(self, shard: Shard) -> None:
+        """Tell, while all wait for a shard that is tried again, what went wrong with it."""
+        if shard.state == "waiting" and shard.failed_attempts:
+            last = shard.failed_attempts[-1]
+            self._told(
+                "a shard is done again", OutputError(f"shard {shard.id.number}: {last.cause}")
+            )
 
     def _is_over(self, complete: bool, standing: Standing) -> bool:  # noqa: FBT001  of the plan
         """Tell that all is not done; raise JobStalled where it can not be."""

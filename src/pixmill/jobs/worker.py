@@ -41,6 +41,7 @@ from pixmill.pool import Pool
 from pixmill.store import open_archive, open_catalog, open_results, where
 from pixmill.store.opening import utc_now
 from pixmill.store.shards import ShardId, Worker
+from pixmill.telemetry.traces import TRACEPARENT, delivered, traces_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,8 @@ def work_until_stopped(
     if settings.broker is None:
         raise UsageError("a worker needs a broker: --broker amqp://… or PIXMILL_BROKER")
     with ExitStack() as stack:
+        name = settings.worker_name
+        stack.enter_context(traces_sent("pixmill-worker", told, instance=name))
         catalog = stack.enter_context(open_catalog(settings.catalog, settings.data))
         process = _Process(settings, settings.broker, catalog, stack, Sparingly(told))
         say(f"pixmill works as {process.worker.name}")
@@ -229,7 +232,8 @@ class _Process:
         self._insisting(lambda: self._shards.do(ShardId(job_id, number)))
 
     def _do_operations(self, job_id: str) -> None:
-        self._insisting(lambda: self._jobs.take(job_id))
+        with self._shards.beside():
+            self._insisting(lambda: self._jobs.take(job_id))
 
     def _insisting(self, do: Callable[[], None]) -> None:
         """Do what a message asks for, again while the catalog can not be asked."""
@@ -280,13 +284,15 @@ def _add_tasks(
 ) -> None:
     """Say what is done with each kind of message."""
 
-    @app.task(name=SHARD)
-    def _shard(job_id: str, number: int) -> None:
-        shard(job_id, number)
+    @app.task(name=SHARD, bind=True)
+    def _shard(task: Any, job_id: str, number: int) -> None:
+        with delivered(job_id, task.request.get(TRACEPARENT)):
+            shard(job_id, number)
 
-    @app.task(name=OPERATIONS)
-    def _operations(job_id: str) -> None:
-        operations(job_id)
+    @app.task(name=OPERATIONS, bind=True)
+    def _operations(task: Any, job_id: str) -> None:
+        with delivered(job_id, task.request.get(TRACEPARENT)):
+            operations(job_id)
 
 
 def _no_logging(**_: Any) -> None:

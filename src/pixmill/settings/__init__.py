@@ -31,7 +31,7 @@ from pixmill.settings.values import HeaderText, Networks, Place, Size, Words, pa
 __all__ = ["Settings", "load_settings", "parse_size", "source_of", "usable_cpus"]
 
 _PREFIX = "PIXMILL_"
-_SECRETS = {"s3_access_key", "s3_secret_key"}
+_SECRETS = {"s3_access_key", "s3_secret_key", "sentry_dsn"}
 # where a flag's name is not its setting's
 _FLAGS = {"allow_networks": "--allow-network", "trusted_proxies": "--trusted-proxy"}
 
@@ -203,6 +203,11 @@ class Settings(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field(
         "text", description="form of messages on standard error"
+    )
+    sentry_dsn: SecretStr | None = Field(
+        None,
+        description="DSN of the Sentry project that defects are reported to, a secret "
+        "(default: SENTRY_DSN)",
     )
 
     @classmethod

@@ -7,7 +7,8 @@ up meanwhile commits nothing. That a shard waits is told to the workers by messa
 lost or come twice; what is so stands here alone.
 
 A worker that dies costs each of its shards an attempt. Which of several killed it is not known, so
-each of them is next run alone; one that dies alone so `MAX_DEATHS` times is dead, until `redrive`.
+each of them is next run alone; one that dies alone so `MAX_DEATHS` times is dead, until `redrive`,
+as is one that failed at its `MAX_ATTEMPTS`th attempt or later.
 
 Every method of the ports raises OutputError where the database can not be used. All are
 synchronous, and any number of threads and processes may call them at once.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ShardState = Literal["waiting", "running", "done", "dead"]
 MAX_DEATHS = 3
+MAX_ATTEMPTS = 20  # of a shard that fails each time
 MOST_TOLD = 10  # of a shard's attempts
 
 
@@ -58,6 +60,10 @@ class Counts:
         for code, number in other.failed.items():
             failed[code] = failed.get(code, 0) + number
         return Counts(self.ok + other.ok, self.missed + other.missed, failed)
+
+
+Ending = Literal["left", "failed", "died"]
+"""How an attempt comes to be given up: its worker left it, could not do it, or died of it."""
 
 
 class Attempt(NamedTuple):
@@ -140,15 +146,18 @@ class Shards(Protocol):
         """
 
     def hand_back(
-        self, shard: Shard, cause: str, *, delay_s: float = 0.0, died: bool = False
+        self, shard: Shard, cause: str, *, delay_s: float = 0.0, how: Ending = "left"
     ) -> bool:
         """Give up an attempt: the shard waits again, after a delay. False where it was over before.
 
-        With `died` it counts as if its worker had died of it.
+        One that was `left` may be so any number of times.
         """
 
     def commit(self, shard: Shard, counts: Counts) -> bool:
-        """Let an attempt's part be the shard's; False where the attempt was over before."""
+        """Let an attempt's part be the shard's; False where the attempt was given up before.
+
+        It may be said again, and counts once.
+        """
 
     def redo(self, shard: Shard) -> bool:
         """Let a shard that is done wait again, as where its part is gone; whether it was so."""

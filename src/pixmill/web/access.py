@@ -19,16 +19,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping, Sequence
     from typing import TextIO
 
+    from pixmill.telemetry.defects import Defects
+
 _VALUE_LIMIT = 300
 _LINE_LIMIT = 8_192
-_SERVER = ("uvicorn.error", "asyncio", "python_multipart")
+_TASKS = "asyncio"
+_SERVER = ("uvicorn.error", _TASKS, "python_multipart")
 _TOLD_BY_AN_EXCEPTION = "Application startup failed. Exiting."
 
 
 class Log:
-    """Writes events with facts; `log_format` is `text` or `json`, `stream` standard error."""
+    """Writes events with facts; `log_format` is `text` or `json`, `stream` standard error.
 
-    def __init__(self, log_format: str, stream: TextIO | None = None) -> None:
+    `defects` is told of errors too.
+    """
+
+    def __init__(
+        self, log_format: str, stream: TextIO | None = None, defects: Defects | None = None
+    ) -> None:
+        self._defects = defects
         renderer = structlog.processors.JSONRenderer() if log_format == "json" else _write_text
         self._log = structlog.wrap_logger(
             structlog.PrintLogger(stream or sys.stderr),
@@ -50,7 +59,20 @@ class Log:
             self._log.warning(event, **facts)
 
     def error(self, event: str, error: BaseException | None = None, **facts: object) -> None:
-        """Write what must not happen, with the traceback of `error`."""
+        """Write what must not happen, with the traceback of `error`, which is also reported."""
+        if error is not None and self._defects is not None:
+            self._defects.report(error, event, **facts)
+        self._write_error(event, error, facts)
+
+    def library(self, name: str, message: str, error: BaseException | None) -> None:
+        """Write what a library says is wrong. Only what ended a task can be a defect of ours."""
+        if error is not None and self._defects is not None and name == _TASKS:
+            self._defects.report(error, "a task ended by a defect")
+        self._write_error("library", error, {"name": name, "message": message})
+
+    def _write_error(
+        self, event: str, error: BaseException | None, facts: dict[str, object]
+    ) -> None:
         if error is not None:
             facts["traceback"] = "".join(traceback.format_exception(error))
         with _unwritten_lines_are_lost():
@@ -88,7 +110,7 @@ class _Forwarding(logging.Handler):
         if record.msg == _TOLD_BY_AN_EXCEPTION:
             return
         error = record.exc_info[1] if record.exc_info else None
-        self._log.error("library", error, name=record.name, message=record.getMessage().strip())
+        self._log.library(record.name, record.getMessage().strip(), error)
 
 
 @contextlib.contextmanager

@@ -94,6 +94,8 @@ _PALETTE_BYTES = 16 * 2**20  # some 150,000 colors
 _RETRY_AFTER_S = 10
 _LOOK_UP_S = 5.0
 _PATIENCE_S = 5.0  # with jobs at work, when the service ends
+# FastAPI's own spans tell paths and queries, and in these are URLs of users, and signatures.
+_NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def create_app(
@@ -171,6 +173,7 @@ def create_app(
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,  # whose target would be a host of the client's choosing
+        telemetry=_NO_TELEMETRY,
         lifespan=lifespan,
         middleware=[
             Middleware(TrustedProxies, networks=settings.trusted_proxies),

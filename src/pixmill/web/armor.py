@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
 
+from pixmill.telemetry.traces import TRACEPARENT, Begun, record
 from pixmill.web.bodies import CountedBody
 from pixmill.web.errors import ApiError, error_response, internal_error, overloaded
 from pixmill.web.headers import secured
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 REQUEST_ID = "request_id"
 KEY_NAME = "key_name"
 CUT_WITH = "cut_with"
+MADE_JOB = "made_job"  # the id of a job, and whether it is new
 
 # What nginx writes where the client was gone before its answer.
 CLIENT_GONE = 499
@@ -85,6 +87,8 @@ class Armor:
     def _tell(self, exchange: _Exchange, seconds: float) -> None:
         scope, status, route = exchange.scope, exchange.final_status(), exchange.route()
         client = scope.get("client")
+        if (made := scope["state"].get(MADE_JOB)) is not None:
+            _trace(exchange, made, seconds)
         if self._metrics:
             self._metrics.request_ends(
                 method=scope["method"], route=route, status=status, seconds=seconds
@@ -101,6 +105,27 @@ class Armor:
             client=client[0] if client else None,
             key=scope["state"].get(KEY_NAME),
         )
+
+
+def _trace(exchange: _Exchange, made: tuple[str, bool], seconds: float) -> None:
+    """Tell the job's trace of the request: no more than the log tells of it, and not by whom.
+
+    The client's own trace, if there is one, is linked to and not joined: it is the client's to
+    choose, and no job may end up in that of somebody else.
+    """
+    scope, route, (job_id, is_new) = exchange.scope, exchange.route(), made
+    theirs = dict(scope["headers"]).get(TRACEPARENT.encode())
+    link = theirs.decode("latin-1") if theirs else None
+    name = f"{scope['method']} {route}"
+    record(
+        Begun(name, job_id, "server", first=is_new, link=link, ago_s=seconds),
+        {
+            "http.request.method": scope["method"],
+            "http.route": route,
+            "http.response.status_code": exchange.final_status(),
+        },
+        request_id=exchange.id,
+    )
 
 
 def _check_content_type(scope: Scope) -> None:

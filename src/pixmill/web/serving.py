@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from pixmill.errors import OutputError
 from pixmill.store import SCOPES, open_archive, open_catalog, where
+from pixmill.telemetry.defects import defects_reported
+from pixmill.telemetry.traces import traces_sent
 from pixmill.web.access import Log
 from pixmill.web.app import create_app
 from pixmill.web.key_file import KeyFile
@@ -34,8 +36,11 @@ def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
 
     Raises RunError where the service can not start.
     """
-    metrics, log = Metrics(), Log(settings.log_format)
-    with open_catalog(settings.catalog, settings.data) as catalog, ExitStack() as stack:
+    with ExitStack() as stack:
+        defects = stack.enter_context(defects_reported(settings, "pixmill-api"))
+        metrics, log = Metrics(), Log(settings.log_format, defects=defects)
+        stack.enter_context(traces_sent("pixmill-api", log.error))
+        catalog = stack.enter_context(open_catalog(settings.catalog, settings.data))
         archive = stack.enter_context(open_archive(*where(settings)))
         file: KeyFile | None = None
         if settings.bootstrap_key_file is not None and not catalog.keys.all():

@@ -8,6 +8,7 @@ from pixmill.errors import UsageError
 from pixmill.imaging.operations import ChainError, canonical, parse_text, parse_words
 from pixmill.jobs.operations import KIND
 from pixmill.store.jobs import NewJob, OtherRequest, TooManyJobs, check_word
+from pixmill.web.armor import MADE_JOB
 from pixmill.web.errors import ApiError, invalid_request
 from pixmill.web.services import key_id_of
 
@@ -66,7 +67,7 @@ def too_many(error: TooManyJobs) -> ApiError:
     return ApiError(429, "too_many_requests", f"Of this key {error}", headers=headers)
 
 
-async def add_job(parts: Services, new: NewJob) -> tuple[Job, bool]:
+async def add_job(request: Request, parts: Services, new: NewJob) -> tuple[Job, bool]:
     """Keep a job, or find the one that the same request made; whether it is new.
 
     Raises ApiError: 400 for a word that is no idempotency key, 409 for one that stands for another
@@ -81,5 +82,7 @@ async def add_job(parts: Services, new: NewJob) -> tuple[Job, bool]:
         raise too_many(error) from error
     except UsageError as error:
         raise _refused(error) from error
+    job, is_new = added
+    request.scope["state"][MADE_JOB] = job.id, is_new
     parts.wake_jobs()
     return added

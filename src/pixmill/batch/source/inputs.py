@@ -208,8 +208,8 @@ def _whole_name(name: str) -> str | None:
 class OnlyLines:
     """Those items of a source whose line is in `numbers`, which must increase.
 
-    `numbers` is drawn from as reading goes on, so that it may be of any length; an iterator serves
-    for one reading only.
+    `numbers` is iterated anew by each reading, and drawn from as it goes on, so that it may be of
+    any length.
     """
 
     def __init__(self, source: Source, numbers: Iterable[int]) -> None:

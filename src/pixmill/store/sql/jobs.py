@@ -148,8 +148,8 @@ class SqlJobs(SqlLeases):
         )
         query = select(jobs).where(jobs.c.key_id.is_(None), jobs.c.created_at < moment, ~goes_on)
         with self._database.reading() as connection:
-            is_left = is_free(self._database.time(connection)) | (jobs.c.state == "stalled")
-            query = query.where(is_left)
+            is_at_rest = jobs.c.state.in_(("stalled", "canceled"))
+            query = query.where(is_free(self._database.time(connection)) | is_at_rest)
             found = connection.execute(query.order_by(jobs.c.place).limit(limit))
             return [job_of(row) for row in found]
 

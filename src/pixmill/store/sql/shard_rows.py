@@ -9,6 +9,7 @@ from sqlalchemy import exists, select, update
 
 from pixmill.store.archive import clean_text
 from pixmill.store.shards import (
+    MAX_ATTEMPTS,
     MAX_DEATHS,
     MOST_TOLD,
     Attempt,
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Connection
+
+    from pixmill.store.shards import Ending
 
 GOING_ON = ("queued", "running", "stalled")
 """States of jobs whose shards are done."""
@@ -54,7 +57,7 @@ def shard_of(row: Any) -> Shard:
 
 
 def given_up(
-    row: Any, cause: str, now: datetime, *, died: bool, alone: bool = True
+    row: Any, cause: str, now: datetime, how: Ending, *, alone: bool = True
 ) -> dict[str, Any]:
     """Give the values of a shard whose attempt was given up.
 
@@ -62,11 +65,12 @@ def given_up(
     """
     why = clean_text(cause, _CAUSE_CHARS)
     told = [*json.loads(row.failed_attempts), [row.worker, now.isoformat(), why]]
-    deaths = row.deaths + (died and alone)
+    deaths = row.deaths + (how == "died" and alone)
+    is_over = deaths >= MAX_DEATHS or (how == "failed" and row.attempts >= MAX_ATTEMPTS)
     return {
-        "state": "dead" if deaths >= MAX_DEATHS else "waiting",
+        "state": "dead" if is_over else "waiting",
         "deaths": deaths,
-        "alone": row.alone or died,
+        "alone": row.alone or how == "died",
         "attempt": None,
         "owner": None,
         "published_at": None,
@@ -89,7 +93,7 @@ def give_up_all(
     for row in rows:
         died = f"its worker {row.worker} died{beside}: nothing was heard of it any more"
         cause = died if known else f"its worker {row.worker} was held to be gone when it began"
-        values = given_up(row, cause, now, died=known, alone=not others)
+        values = given_up(row, cause, now, "died" if known else "left", alone=not others)
         this = (shards.c.job_id == row.job_id) & (shards.c.number == row.number)
         connection.execute(update(shards).where(this).values(values))
     return len(rows)

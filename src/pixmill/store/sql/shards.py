@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from pixmill.store.shards import NewShard, Shard, ShardState
+    from pixmill.store.shards import Ending, NewShard, Shard, ShardState
 
 
 class SqlShards(SqlShardMessages):
@@ -80,7 +80,7 @@ class SqlShards(SqlShardMessages):
         return patiently(claimed)
 
     def hand_back(
-        self, shard: Shard, cause: str, *, delay_s: float = 0.0, died: bool = False
+        self, shard: Shard, cause: str, *, delay_s: float = 0.0, how: Ending = "left"
     ) -> bool:
         """Give up an attempt: the shard waits again."""
 
@@ -90,7 +90,7 @@ class SqlShards(SqlShardMessages):
                 if row is None:
                     return False
                 now = self._database.time(connection)
-                values = given_up(row, cause, now, died=died)
+                values = given_up(row, cause, now, how)
                 if delay_s:
                     values["not_before"] = now + timedelta(seconds=delay_s)
                 query = update(shards).where(_of_attempt(shard))
@@ -99,7 +99,7 @@ class SqlShards(SqlShardMessages):
         return patiently(handed)
 
     def commit(self, shard: Shard, counts: Counts) -> bool:
-        """Let an attempt's part be the shard's."""
+        """Let an attempt's part be the shard's; it may be said again."""
         values = {
             "state": "done",
             "ok": counts.ok,
@@ -114,7 +114,11 @@ class SqlShards(SqlShardMessages):
                 query = query.values(finished_at=self._database.time(connection))
                 return connection.execute(query).rowcount == 1
 
-        return patiently(committed)
+        return patiently(committed) or self._is_done(shard)
+
+    def _is_done(self, shard: Shard) -> bool:
+        found = self.find(shard.id)
+        return found is not None and (found.state, found.attempt) == ("done", shard.attempt)
 
     def redo(self, shard: Shard) -> bool:
         """Let a shard that is done wait again."""
@@ -201,7 +205,8 @@ class SqlShards(SqlShardMessages):
 
     def redrive(self, job_id: str) -> int:
         """Let the dead shards of a job wait again."""
-        values = {"state": "waiting", "deaths": 0, "published_at": None, "not_before": None}
+        values = {"state": "waiting", "deaths": 0, "attempts": 0, "published_at": None}
+        values |= {"not_before": None}
         query = update(shards).where(shards.c.job_id == job_id, shards.c.state == "dead")
         with self._database.writing() as connection:
             return connection.execute(query.values(values)).rowcount

@@ -79,7 +79,7 @@ async def keep(  # noqa: PLR0913, PLR0917  FastAPI reads the request's parameter
     told = {**image_as_json(stored), "arrival": "success" if taken.is_new else "duplicate"}
     if said.chain:
         new = chain_job(request, taken.md5, said.chain, said.who, said.webhook)
-        job, _ = await add_job(parts, new)
+        job, _ = await add_job(request, parts, new)
         told["job"] = job_as_json(job)
     headers = {"Location": f"/images/{taken.md5}"}
     return JSONResponse(told, 201 if taken.is_new else 200, headers)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from pixmill.store.jobs import FINISHED, TooManyJobs, may_retry
+from pixmill.web.armor import MADE_JOB
 from pixmill.web.arrival import media_type_of, sender
 from pixmill.web.errors import ApiError, invalid_request
 from pixmill.web.files import Facts, file_answer, not_modified
@@ -77,7 +78,7 @@ async def operate(  # noqa: PLR0913, PLR0917  FastAPI reads the request's parame
     told_to = webhook_asked(parts.poster, webhook or wish.get("webhook"))
     stored = await find_image(parts.depot, md5)
     new = chain_job(request, stored.image.md5, chain, who, told_to)
-    job, is_new = await add_job(parts, new)
+    job, is_new = await add_job(request, parts, new)
     headers = {"Location": f"/jobs/{job.id}"}
     return JSONResponse(job_as_json(job), 202 if is_new else 200, headers)
 
@@ -197,6 +198,7 @@ async def retry(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
         raise too_many(error) from error
     if moved is None:
         raise ApiError(409, "conflict", f"The job is {job.state}; only what failed is done again")
+    request.scope["state"][MADE_JOB] = job_id, False
     parts.wake_jobs()
     return JSONResponse(job_as_json(moved))
 

@@ -113,7 +113,7 @@ async def submit(
         )
         new = _with_list(new, sha256, path.suffix)
         await parts.depot.ask(parts.results.put, new.spec["list"], path)
-    job, is_new = await _kept(parts, new)
+    job, is_new = await _kept(request, parts, new)
     headers = {"Location": f"/jobs/{job.id}"}
     return JSONResponse(job_as_json(job), 202 if is_new else 200, headers)
 
@@ -138,13 +138,13 @@ def _with_list(new: NewJob, sha256: str, ending: str) -> NewJob:
     return replace(new, spec={**new.spec, "list": f"{FOLDER}/{sha256}-{own[:32]}{ending}"})
 
 
-async def _kept(parts: Services, new: NewJob) -> tuple[Job, bool]:
+async def _kept(request: Request, parts: Services, new: NewJob) -> tuple[Job, bool]:
     """Keep the job, and its list no longer than the job needs it.
 
     Where it is not known whether the job is kept, its list stays, for `pixmill doctor` to judge.
     """
     try:
-        job, is_new = await add_job(parts, new)
+        job, is_new = await add_job(request, parts, new)
     except ApiError as error:
         if error.status == 503:
             raise

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
 from pixmill.jobs.redriving import redrive as redrive_job
+from pixmill.web.armor import MADE_JOB
 from pixmill.web.errors import ApiError
 from pixmill.web.openapi import answers
 from pixmill.web.openapi_jobs import JOB
@@ -35,7 +36,7 @@ async def redrive(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
 
     409 where none is dead.
     """
-    return await _redriven(parts, await find_job(request, parts, job_id))
+    return await _redriven(request, parts, await find_job(request, parts, job_id))
 
 
 @router.post(
@@ -45,18 +46,19 @@ async def redrive(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
     dependencies=[Depends(needs("admin"))],
     responses=_ANSWERS,
 )
-async def redrive_any(parts: Parts, job_id: Id) -> JSONResponse:
+async def redrive_any(request: Request, parts: Parts, job_id: Id) -> JSONResponse:
     """Do for a job of any key, or of a command, what its owner does by `/jobs/{id}/redrive`."""
     job = await parts.ask_catalog(parts.catalog.jobs.find, job_id)
     if job is None:
         raise ApiError(404, "not_found", "There is no such job")
-    return await _redriven(parts, job)
+    return await _redriven(request, parts, job)
 
 
-async def _redriven(parts: Services, job: Job) -> JSONResponse:
+async def _redriven(request: Request, parts: Services, job: Job) -> JSONResponse:
     if not await parts.ask_catalog(redrive_job, parts.catalog, job.id):
         sentence = f"The job is {job.state}, and none of its shards is dead"
         raise ApiError(409, "conflict", sentence)
-    parts.wake_jobs()
+    request.scope["state"][MADE_JOB] = job.id, False
     now = await parts.ask_catalog(parts.catalog.jobs.find, job.id)
+    parts.wake_jobs()  # then, or the answer might tell of what comes after
     return JSONResponse(await told_of(parts, now or job))
