@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from pixmill.errors import UsageError
 from pixmill.store import open_catalog
@@ -22,6 +25,7 @@ from pixmill.store.jobs import (
     sources_of,
     target_of,
 )
+from pixmill.store.sql import postgres
 from tests.contract.catalogs import HOSTILE, START, Clock, race
 
 ANY = ("operations",)
@@ -402,6 +406,92 @@ def test_what_could_not_be_sent_is_sent_again(jobs):
     with pytest.raises(ZeroDivisionError):
         jobs.publish(ANY, 10, fail)
     assert sent(jobs) == [job.id]
+
+
+def test_of_two_who_send_at_once_one_does(jobs):
+    job = add(jobs)
+    inner = []
+
+    def send(ids):
+        assert list(ids) == [job.id]
+        inner.append(jobs.publish(ANY, 10, lambda _: pytest.fail("another sends just now")))
+
+    assert jobs.publish(ANY, 10, send) == 1
+    assert inner == [0]
+    assert sent(jobs) == []
+
+
+@pytest.mark.parametrize("catalog", ["postgres"], indirect=True)
+def test_who_stands_still_while_it_sends_has_lost_its_turn(jobs, catalog, monkeypatch):
+    """As a machine that was halted: nobody else would send for as long."""
+    monkeypatch.setattr(postgres, "TURN_S", 1)
+    made = [add(jobs, 1, number).id for number in range(2)]
+    inner = []
+
+    def send(ids):
+        assert list(ids) == made
+        assert jobs.publish(ANY, 10, inner.extend) == 0
+        deadline = time.monotonic() + 20
+        while not jobs.publish(ANY, 10, inner.extend):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    assert jobs.publish(ANY, 10, send) == 2
+    assert inner == made
+    assert sent(jobs) == []
+    assert catalog._database._engine.pool.checkedout() == 0
+
+
+@pytest.mark.parametrize("what", ["cancel", "claim", "add"])
+def test_nothing_waits_for_one_who_sends(jobs, what):
+    """The broker may let him wait for long, and gives out what it has before he is done."""
+    job = add(jobs)
+    acts = {
+        "cancel": lambda: jobs.move(job.id, "cancel"),
+        "claim": lambda: jobs.claim_this(job.id, "me", 30.0),
+        "add": lambda: add(jobs, 1, 1),
+    }
+    results = []
+
+    def send(ids):
+        assert list(ids) == [job.id]
+        acting = threading.Thread(target=lambda: results.append(acts[what]()), daemon=True)
+        acting.start()
+        acting.join(4)
+        results.append("after")
+
+    jobs.publish(ANY, 10, send)
+    assert results[-1] == "after"
+    assert len(results) == 2
+    assert results[0]
+
+
+def test_what_was_begun_and_handed_back_while_it_was_sent_is_sent_again(jobs):
+    back, begun, told = (add(jobs, 1, number).id for number in range(3))
+
+    def send(ids):
+        assert list(ids) == [back, begun, told]
+        assert jobs.claim_this(back, "me", 30.0)
+        assert jobs.end(back, "me", "release", Outcome(), Progress())
+        assert jobs.claim_this(begun, "me", 30.0)
+
+    assert jobs.publish(ANY, 10, send) == 3
+    assert sent(jobs) == [back]
+
+
+@pytest.mark.parametrize("catalog", ["postgres"], indirect=True)
+def test_whoever_takes_this_job_waits_for_one_who_notes_something_of_it(jobs, catalog):
+    """It is told of once; SQLite lets nobody write meanwhile anyway."""
+    job = add(jobs)
+    with catalog._database.writing() as connection:
+        connection.execute(text("UPDATE jobs SET published_at = now()"))
+        taken = []
+        taking = threading.Thread(target=lambda: taken.append(jobs.claim_this(job.id, "me", 30.0)))
+        taking.start()
+        taking.join(0.5)
+        assert taking.is_alive()
+    taking.join(10)
+    assert [each.id for each in taken] == [job.id]
 
 
 def test_what_is_handed_back_or_left_by_the_dead_is_sent_again(jobs, clock):

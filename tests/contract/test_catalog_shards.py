@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -23,8 +24,6 @@ from tests.contract.catalogs import Clock, plan, race
 PLANNER = "planner"
 LEASE_S = 3600.0
 NOBODY = "0" * 32
-# SQLite lets one write at a time, so nothing happens there while another sends.
-ON_POSTGRES = pytest.mark.parametrize("catalog", ["postgres"], indirect=True)
 
 
 @pytest.fixture
@@ -235,19 +234,64 @@ def test_shards_go_on_while_nobody_is_at_their_job(catalog, shards, job_id, even
     assert shards.commit(shard, Counts(10))
 
 
-@ON_POSTGRES
-def test_two_who_send_at_once_send_others(catalog, shards, job_id):
+def test_of_two_who_send_at_once_one_does(catalog, shards, job_id):
     told, inner = [], []
 
     def send(ids):
         told.extend(ids)
-        inner.extend(sent(shards))
+        inner.append(shards.publish(100, lambda _: pytest.fail("another sends just now")))
 
     assert shards.publish(2, send) == 2
-    assert numbers(told) == [0, 1]
-    assert not set(told) & set(inner)
-    assert inner == [ShardId(job_id, 2)]
-    assert sent(shards) == []
+    assert (numbers(told), inner) == ([0, 1], [0])
+    assert numbers(sent(shards)) == [2]
+
+
+@pytest.mark.parametrize("what", ["cancel", "drop", "claim", "plan", "recall"])
+def test_nothing_waits_for_one_who_sends(catalog, shards, clock, job_id, what):
+    """The broker may let him wait for long."""
+    other = running_job(catalog)
+    acts = {
+        "cancel": lambda: catalog.jobs.move(job_id, "cancel"),
+        "drop": lambda: shards.drop(job_id),
+        "claim": lambda: claim(shards, job_id),
+        "plan": lambda: plan(shards, other, PLANNER, [lines(0)], complete=True),
+        "recall": lambda: shards.recall(clock()) or True,
+    }
+    results = []
+
+    def send(ids):
+        assert len(ids) == 3
+        acting = threading.Thread(target=lambda: results.append(acts[what]()), daemon=True)
+        acting.start()
+        acting.join(4)
+        results.append("after")
+
+    shards.publish(100, send)
+    assert results[-1] == "after"
+    assert len(results) == 2
+    assert results[0] or what == "drop"
+
+
+def test_what_was_begun_and_handed_back_while_it_was_sent_is_sent_again(shards, job_id):
+    """As a worker does that has the message before the sender is done."""
+
+    def send(ids):
+        assert numbers(ids) == [0, 1, 2]
+        assert shards.hand_back(claim(shards, job_id, 1), "it was tired")
+        claim(shards, job_id, 2)
+
+    shards.publish(100, send)
+    assert numbers(sent(shards)) == [1]
+
+
+def test_shards_of_jobs_that_are_over_keep_no_others_waiting(catalog, shards):
+    over = planned_job(catalog, 2)
+    assert len(sent(shards, 2)) == 2
+    other = planned_job(catalog, 3)
+    assert sent(shards, 2) == []
+    catalog.jobs.move(over, "cancel")
+    assert sent(shards, 2) == [ShardId(other, 0), ShardId(other, 1)]
+    assert sent(shards, 2) == []
 
 
 def test_of_many_who_send_at_once_each_shard_is_sent_by_one(catalog, shards):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,7 @@ from pixmill.store import open_catalog
 from pixmill.store.jobs import MAX_DEATHS as MAX_DEATHS_OF_JOBS
 from pixmill.store.jobs import NewJob, Progress
 from pixmill.store.shards import MAX_DEATHS, Counts, NewShard, ShardId, Worker
+from pixmill.store.sql import workers as module
 from tests.contract.catalogs import START, Clock, plan, race
 
 LEASE_S = 30.0
@@ -243,6 +245,64 @@ def test_of_many_who_bury_at_once_one_does(catalog, workers, clock, job_id):
     for number in range(3):
         shard = found(catalog, job_id, number)
         assert (shard.deaths, len(shard.failed_attempts)) == (1, 1)
+
+
+def test_nobody_is_buried_where_the_catalog_was_slow_to_tell_the_time(
+    catalog, workers, clock, job_id, monkeypatch
+):
+    """Others may have been kept from renewing by the same."""
+    workers.renew(worker(), LEASE_S)
+    shard = claim(catalog, job_id)
+    with monkeypatch.context() as patching:
+        patching.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock().timestamp()))
+        stall(catalog._database, clock, patching, LEASE_S + 5)
+        assert workers.bury(LEASE_S / 3) == 0
+    workers.renew(worker(), LEASE_S)
+    assert workers.bury(LEASE_S / 3) == 0
+    assert catalog.shards.held("me") == [shard]
+    clock.forward(LEASE_S)
+    assert workers.bury(LEASE_S / 3) == 1
+
+
+def test_nobody_is_buried_for_what_passed_while_others_were_buried(
+    catalog, workers, clock, monkeypatch
+):
+    """As where the catalog hangs between its answer who is dead, and their burial."""
+    for token in ("dead", "alive"):
+        workers.renew(worker(token), LEASE_S)
+        clock.forward(LEASE_S / 2)
+    writing = catalog._database.writing
+
+    def late():
+        clock.forward(LEASE_S)
+        return writing()
+
+    with monkeypatch.context() as patching:
+        patching.setattr(catalog._database, "writing", late)
+        assert workers.bury() == 1
+    assert workers.bury() == 1  # it was left to tell that it lives, and did not
+
+
+def test_a_renewal_that_waited_holds_from_its_end(catalog, workers, clock, monkeypatch):
+    with monkeypatch.context() as patching:
+        stall(catalog._database, clock, patching, LEASE_S + 5)
+        workers.renew(worker(), LEASE_S)
+    clock.forward(LEASE_S - 1)
+    assert [each.token for each in workers.alive()] == ["me"]
+
+
+def stall(database, clock, patching, seconds):
+    """Let transactions begin late."""
+
+    def late(begin):
+        def begin_late():
+            clock.forward(seconds)
+            return begin()
+
+        return begin_late
+
+    for name in ("reading", "writing"):
+        patching.setattr(database, name, late(getattr(database, name)))
 
 
 def test_who_was_buried_alive_is_back_with_its_next_renewal_and_has_lost_what_it_held(

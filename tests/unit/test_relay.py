@@ -267,6 +267,34 @@ def test_nobody_is_buried_in_the_lease_after_an_outage(catalog, relay, told, clo
     assert state(catalog, job_id) == "waiting"
 
 
+@pytest.mark.parametrize("where", ["tend", "send", "look"])
+def test_nobody_is_buried_in_the_lease_after_the_catalog_hung(catalog, relay, clock, job_id, where):
+    """Whatever hung then, those who are alive may have been kept from saying so."""
+    clock.forward(LEASE_S)
+    renew(catalog)
+    claim(catalog, job_id)
+    owner, name = {
+        "tend": (catalog.jobs, "recall"),
+        "send": (catalog.workers, "alive"),
+        "look": (relay._broker, "depths"),
+    }[where]
+    ask = getattr(owner, name)
+
+    def hang(*arguments):
+        clock.forward(LEASE_S + 5)
+        return ask(*arguments)
+
+    setattr(owner, name, hang)
+    turn(relay)
+    delattr(owner, name)
+    clock.forward(LEASE_S - 1)
+    turn(relay)
+    assert state(catalog, job_id) == "running"
+    clock.forward(2)
+    turn(relay)
+    assert state(catalog, job_id) == "waiting"
+
+
 def outage(*_):
     raise OutputError("the catalog can not be used")
 

@@ -18,7 +18,7 @@ class Waiter(NamedTuple):
     """One who waits at a gate."""
 
     turn: asyncio.Future[None]
-    since: float
+    since: float  # by the gate's time
     paused_until_s: float  # of all pauses of its server together, so many are too many for it
 
 
@@ -49,8 +49,8 @@ class Gate:
 
     async def wait(self, paused_until_s: float) -> None:
         """Wait for a turn, behind those who wait."""
-        loop = asyncio.get_running_loop()
-        waiter = Waiter(loop.create_future(), loop.time(), paused_until_s)
+        turn = asyncio.get_running_loop().create_future()
+        waiter = Waiter(turn, self.time(), paused_until_s)
         self.waiting.append(waiter)
         try:
             await waiter.turn
@@ -66,6 +66,10 @@ class Gate:
         self.active -= 1
         self.give_back()
         self.admit()
+
+    def time(self) -> float:
+        """Tell the time that counts for those who wait, in seconds."""
+        return asyncio.get_running_loop().time()
 
     def is_open(self) -> bool:
         """Whether one more may come in, as far as this gate goes."""
@@ -93,14 +97,18 @@ class Gate:
 class Permits(Protocol):
     """Turns at servers that are shared with others; `host` is scheme, name and port.
 
-    Any thread may call it.
+    Any thread may call it. Whoever takes permits is known by its `wake`.
     """
 
-    def take(self, host: str) -> bool:
-        """Take a permit, if there is one now."""
+    def take(self, host: str, wake: Callable[[], bool]) -> bool:
+        """Take a permit, if there is one and nobody waits for it; else wait for one.
+
+        `wake` is called, from any thread, when there is one, which is kept for a moment; it tells
+        whether anybody is there to be woken.
+        """
+
+    def forget(self, host: str, wake: Callable[[], bool]) -> None:
+        """Wait no more."""
 
     def give_back(self, host: str) -> None:
         """Give back a permit that was taken."""
-
-    def when_free(self, host: str, wake: Callable[[], None]) -> None:
-        """Have `wake` called once, from any thread, when there may be a permit again."""

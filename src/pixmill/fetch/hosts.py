@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING
 
 from pixmill.errors import FetchTimeout, HttpError
+from pixmill.fetch.fair_time import FairTime
 from pixmill.fetch.gate import Gate
 
 if TYPE_CHECKING:
@@ -31,11 +33,13 @@ MOST_PATIENCE = 9  # times that patience may begin anew, for one who waits
 class HostGate(Gate):
     """The gate to one server, which learns from its answers.
 
-    With `permits` whoever comes in has one of them, too.
-
     Who waits is given up after `patience_s` in which the server has answered nobody, and after ten
     times that in any case: to wait behind others is no fault, but behind a server that hangs all of
     them would wait in turn. Its pauses are taken from their time, however many they are.
+
+    With `permits` whoever comes in has one of them, too. Where these are fewer than the turns that
+    there could be, time runs slower in proportion, and not at all where there are none: nobody is
+    given up who waits for permits only.
     """
 
     def __init__(
@@ -45,13 +49,15 @@ class HostGate(Gate):
         self._permits = permits
         self._host = host
         self._wants_permit = False
+        self._fair = FairTime()
+        self._loop: asyncio.AbstractEventLoop | None = None  # in which those wait who want a permit
         self._most = limit
         self._patience_s = patience_s
-        self._heard_at = float("-inf")
+        self._heard_at = -inf  # by its own time, as all that has to do with patience
         self._blameless = 0
         self._losing_patience: asyncio.TimerHandle | None = None
-        self._narrowed_at = float("-inf")
-        self._opens_at = float("-inf")
+        self._narrowed_at = -inf
+        self._opens_at = -inf
         self._paused_s = 0.0  # all pauses together, the present one to its end
         self._opening: asyncio.TimerHandle | None = None
         self._status = 0
@@ -75,18 +81,25 @@ class HostGate(Gate):
         if self._opening is None and self._opens_at > now:
             self._schedule_opening()
         if self._losing_patience is None:
-            self._schedule_impatience(now)
+            self._schedule_impatience(self.time())
         await self.wait(self._paused_s - rest_s + left_s)
 
     def heard(self) -> None:
         """Take note that the server has answered somebody, well or not."""
-        self._heard_at = asyncio.get_running_loop().time()
+        self._heard_at = self.time()
+
+    def time(self) -> float:
+        """Tell the time that counts for those who wait."""
+        return self._fair.at(asyncio.get_running_loop().time())
 
     def rest(self) -> None:
         """Stop the clock: nobody waits any more."""
         if self._losing_patience is not None:
             self._losing_patience.cancel()
             self._losing_patience = None
+        if self._permits is not None and self._wants_permit:
+            self._permits.forget(self._host, self._wake)
+            self._set_pace(self.active, wants_permit=False)
 
     @contextmanager
     def blameless(self) -> Iterator[None]:
@@ -129,28 +142,38 @@ class HostGate(Gate):
 
     def take(self) -> bool:
         """Take a permit, if there are some; who can not is let in when there is one."""
-        if self._permits is None or self._permits.take(self._host):
+        if self._permits is None:
             return True
-        if not self._wants_permit:
-            self._wants_permit = True
-            loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
+        is_taken = self._permits.take(self._host, self._wake)
+        self._set_pace(self.active + is_taken, wants_permit=not is_taken)
+        return is_taken
 
-            def wake() -> None:
-                with suppress(RuntimeError):  # the loop has ended
-                    loop.call_soon_threadsafe(self._permitted)
-
-            self._permits.when_free(self._host, wake)
-        return False
+    def _wake(self) -> bool:
+        if self._loop is None:
+            return False
+        try:
+            self._loop.call_soon_threadsafe(self._permitted)
+        except RuntimeError:  # the loop has ended
+            return False
+        return True
 
     def _permitted(self) -> None:
-        self._wants_permit = False
-        self.heard()  # others kept it from being asked
+        self._set_pace(self.active, wants_permit=False)
         self.admit()
+        if self._permits is not None and not self._wants_permit:
+            self._permits.forget(self._host, self._wake)
 
     def give_back(self) -> None:
         """Give the permit back."""
         if self._permits is not None:
             self._permits.give_back(self._host)
+            self._set_pace(self.active, wants_permit=self._wants_permit)
+
+    def _set_pace(self, active: int, *, wants_permit: bool) -> None:
+        self._wants_permit = wants_permit
+        pace = min(1.0, active / int(self.limit)) if wants_permit else 1.0
+        self._fair.run(asyncio.get_running_loop().time(), pace)
 
     def _schedule_opening(self) -> None:
         # Only while somebody waits: a timer a paused server would pile up over a long list.
@@ -160,7 +183,7 @@ class HostGate(Gate):
 
     def _reopen(self) -> None:
         self._opening = None
-        self._opens_at = float("-inf")
+        self._opens_at = -inf
         self.heard()  # it asked for this silence
         self.admit()
 
@@ -175,15 +198,18 @@ class HostGate(Gate):
             waiter.turn.set_exception(error)
 
     def _schedule_impatience(self, since: float) -> None:
+        left_s = max(0.0, since + self._patience_s - self.time())
+        pace = self._fair.pace  # which may have changed by then
+        wait_s = min(left_s / pace, self._patience_s) if pace else self._patience_s
         loop = asyncio.get_running_loop()
-        self._losing_patience = loop.call_at(since + self._patience_s, self._lose_patience)
+        self._losing_patience = loop.call_later(wait_s, self._lose_patience)
 
     def _lose_patience(self) -> None:
         """Give up who has waited for too long, and come back for the others."""
         self._losing_patience = None
-        now = asyncio.get_running_loop().time()
-        excused = self._blameless or self._wants_permit
-        quiet_since = now if excused else max(self._heard_at, self._opens_at)
+        now = self.time()
+        pause_s = max(0.0, self._opens_at - asyncio.get_running_loop().time())
+        quiet_since = now + pause_s if self._blameless or pause_s else self._heard_at
         while self.waiting:
             joined = self.waiting[0].since
             since = min(max(joined, quiet_since), joined + MOST_PATIENCE * self._patience_s)

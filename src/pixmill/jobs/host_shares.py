@@ -3,13 +3,16 @@
 However many workers there are, a server has no more than `per_host` requests at once. The catalog
 keeps who has how many of them; a worker asks for its share of a server when it first needs it, and
 again while it uses it, a number of servers at a time. A worker that comes later has its part once
-the others have come to know of it, and given back what is over theirs.
+the others have come to know of it, and given back what is over theirs: who has less than it uses
+takes none until it uses no more than it has. Within the worker those who wait have their turns in
+order.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 _GATHER_S = 0.15
 _EVERY_S = 2.0
 _IDLE_S = 4.0
+_KEPT_S = 1.0  # a permit for one who was woken
 
 
 @dataclass(slots=True)
@@ -30,10 +34,50 @@ class _Host:
     """Permits of one server: how many there are, how many are in use, who waits for one."""
 
     permits: int = 0
+    good_until: float = 0.0
     used: int = 0
     used_at: float = 0.0
     asked: bool = False
-    waiting: list[Callable[[], None]] = field(default_factory=list)
+    is_over: bool = False  # more are in use than there are
+    waiting: deque[Callable[[], bool]] = field(default_factory=deque)
+    woken_at: float | None = None  # who waits longest
+
+    @property
+    def has_one(self) -> bool:
+        """Whether there is a permit that nobody uses."""
+        return self.used < self.permits and time.monotonic() <= self.good_until
+
+    def next(self) -> Callable[[], bool] | None:
+        """Give whom to wake, where there is a permit for one who waits."""
+        if not self.waiting or not self.has_one:
+            return None
+        now = time.monotonic()
+        if self.woken_at is None:
+            self.woken_at = now
+        elif now - self.woken_at > _KEPT_S:  # it is busy with something else
+            self.waiting.rotate(-1)
+            self.woken_at = now
+        return self.waiting[0]
+
+    def take(self, wake: Callable[[], bool]) -> bool:
+        """Take a permit, unless others wait for it."""
+        is_next = not self.waiting or self.waiting[0] == wake
+        if is_next and self.has_one:
+            self.leave(wake)
+            self.used += 1
+            return True
+        if wake not in self.waiting:
+            self.waiting.append(wake)
+        elif is_next:
+            self.woken_at = None  # in vain
+        return False
+
+    def leave(self, wake: Callable[[], bool]) -> None:
+        """Let one wait no more."""
+        if wake in self.waiting:
+            if self.waiting[0] == wake:
+                self.woken_at = None
+            self.waiting.remove(wake)
 
 
 class HostShares:
@@ -59,7 +103,6 @@ class HostShares:
         self._known: dict[str, _Host] = {}
         self._changed = threading.Condition()
         self._new = self._stopped = False
-        self._good_until = time.monotonic() + lease_s
         self._thread = threading.Thread(target=self._work, name="pixmill-hosts", daemon=True)
 
     def start(self) -> None:
@@ -73,33 +116,41 @@ class HostShares:
             self._changed.notify_all()
         self._thread.join(timeout=5)
 
-    def take(self, host: str) -> bool:
-        """Take a permit, if there is one now."""
+    def take(self, host: str, wake: Callable[[], bool]) -> bool:
+        """Take a permit, if there is one and nobody waits for it; else wait for one."""
         with self._changed:
             known = self._of(host)
-            if known.used >= known.permits or time.monotonic() > self._good_until:
-                return False
-            known.used += 1
-            return True
+            is_taken = known.take(wake)
+            woken = known.next()
+        self._wake(host, woken)
+        return is_taken
+
+    def forget(self, host: str, wake: Callable[[], bool]) -> None:
+        """Wait no more."""
+        with self._changed:
+            known = self._known.get(host)
+            if known is None:
+                return
+            known.leave(wake)
+            woken = known.next()
+        self._wake(host, woken)
 
     def give_back(self, host: str) -> None:
         """Give back a permit that was taken."""
         with self._changed:
             known = self._of(host)
             known.used -= 1
-            waiting = self._freed(known)
-        _wake(waiting)
+            if known.is_over and known.used <= known.permits:  # others wait for it
+                known.is_over = known.asked = False
+                self._new = True
+                self._changed.notify_all()
+            woken = known.next()
+        self._wake(host, woken)
 
-    def when_free(self, host: str, wake: Callable[[], None]) -> None:
-        """Have `wake` called once, when there may be a permit again."""
-        with self._changed:
-            known = self._of(host)
-            if known.used < known.permits and time.monotonic() <= self._good_until:
-                waiting = [wake]
-            else:
-                known.waiting.append(wake)
-                waiting = []
-        _wake(waiting)
+    def _wake(self, host: str, wake: Callable[[], bool] | None) -> None:
+        """Wake one who waits, without the lock, since it may ask at once; or the one behind it."""
+        if wake is not None and not wake():
+            self.forget(host, wake)
 
     def _of(self, host: str) -> _Host:
         known = self._known.get(host)
@@ -109,12 +160,6 @@ class HostShares:
             self._changed.notify_all()
         known.used_at = time.monotonic()
         return known
-
-    def _freed(self, known: _Host) -> list[Callable[[], None]]:
-        if known.used < known.permits and known.waiting:
-            waiting, known.waiting = known.waiting, []
-            return waiting
-        return []
 
     def _work(self) -> None:
         due = 0.0
@@ -144,18 +189,17 @@ class HostShares:
         ]
         for host in idle:
             del self._known[host]
-        asks = {
-            host: known.used
-            for host, known in self._known.items()
-            if all_of_them or not known.asked
-        }
+        asks = {}
+        for host, known in self._known.items():
+            if all_of_them or not known.asked:
+                asks[host] = known.used
+                known.permits = min(known.permits, known.used)  # the rest may be given to others
         return asks, idle
 
     def _ask(self, asks: dict[str, int], idle: list[str]) -> None:
         if not asks and not idle:
-            with self._changed:
-                self._good_until = time.monotonic() + self._lease_s
             return
+        good_until = time.monotonic() + self._lease_s
         try:
             shares = self._hosts.share(self._owner, asks, idle, self._limit, self._lease_s)
         except OutputError as error:
@@ -164,24 +208,19 @@ class HostShares:
                 self._new = any(not self._known[host].asked for host in asks if host in self._known)
                 self._changed.wait_for(lambda: self._stopped, 1.0)
             return
-        waiting: list[Callable[[], None]] = []
+        woken = {}
         with self._changed:
-            self._good_until = time.monotonic() + self._lease_s
             for host, permits in shares.items():
                 known = self._known.get(host)
                 if known is not None:
-                    known.permits, known.asked = permits, True
-                    waiting += self._freed(known)
-        _wake(waiting)
+                    known.permits, known.good_until, known.asked = permits, good_until, True
+                    known.is_over = known.used > permits
+                    woken[host] = known.next()
+        for host, wake in woken.items():
+            self._wake(host, wake)
 
     def _leave(self) -> None:
         try:
             self._hosts.leave(self._owner)
         except OutputError as error:  # they end by themselves
             self._told("shares of servers can not be given back", error)
-
-
-def _wake(waiting: list[Callable[[], None]]) -> None:
-    """Call those who wait; without the lock, since they may ask at once."""
-    for wake in waiting:
-        wake()

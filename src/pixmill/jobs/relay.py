@@ -50,8 +50,8 @@ class Relay:
 
     `seen` is given how the cluster stands, now and then.
 
-    Nobody is taken for dead for `lease_s` seconds after the catalog could not be asked: those who
-    are alive had no chance to say so.
+    Nobody is taken for dead for `lease_s` seconds after the catalog could not be asked, or hung:
+    those who are alive had no chance to say so.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class Relay:
 
     def _work(self) -> None:
         while not self._stopped:
+            began_at = time.monotonic()
             try:
                 self._tend()
                 self._send()
@@ -103,6 +104,8 @@ class Relay:
                 self._look()
             except Exception as error:  # noqa: BLE001  the same
                 self._told("how the cluster stands can not be told", error)
+            if time.monotonic() - began_at > self._lease_s / 3:  # as where the catalog hung
+                self._trusted_from = time.monotonic() + self._lease_s
             with self._changed:
                 self._changed.wait_for(lambda: self._woken or self._stopped, EVERY_S)
                 self._woken = False
@@ -110,7 +113,7 @@ class Relay:
     def _tend(self) -> None:
         """Let wait again what nobody does any more."""
         if time.monotonic() >= self._trusted_from:
-            self._catalog.workers.bury()
+            self._catalog.workers.bury(self._lease_s / 3)
         now = utc_now()
         self._catalog.shards.recall(now - _LONG)
         self._catalog.jobs.recall(now - _LONG)

@@ -172,7 +172,8 @@ class Jobs(Protocol):
         """Send the ids of jobs that wait, or whose lease is over, and were not sent yet.
 
         Those of all keys in turn, and no more than that `most` wait, sent and not begun. They count
-        as sent once `send` has returned. Tells how many there were.
+        as sent once `send` has returned. Tells how many there were. Where another sends at the same
+        moment nothing is done; nothing else waits for one who sends.
         """
 
     def recall(self, before: datetime) -> int:

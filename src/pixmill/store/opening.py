@@ -57,14 +57,15 @@ def utc_now() -> datetime:
 
 
 def open_catalog(
-    url: str | None, data: Path, *, clock: Callable[[], datetime] = utc_now
+    url: str | None, data: Path, *, clock: Callable[[], datetime] | None = None
 ) -> Catalog:
     """Open the catalog at `url` (SQLite, PostgreSQL), by default `catalog.sqlite` in `data`.
 
     The folder and the file are made where they are missing, for their owner alone. UsageError for a
     URL of no known scheme, MissingExtra without SQLAlchemy, OutputError for what can not be used:
     it can not be written, is no catalog, was made by a newer pixmill, or is behind and not embedded
-    (the sentence then names `pixmill migrate`).
+    (the sentence then names `pixmill migrate`). With a `clock` all times are taken from it; else
+    those that are compared with each other by several machines are the server's.
     """
     place = _locate(url, data)
     with _explained_imports():

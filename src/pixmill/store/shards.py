@@ -17,6 +17,7 @@ synchronous, and any number of threads and processes may call them at once.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -130,8 +131,9 @@ class Shards(Protocol):
     def publish(self, most: int, send: Callable[[Sequence[ShardId]], None]) -> int:
         """Send what waits and was not sent yet, of all jobs in turn; tell how many there were.
 
-        No more than `most` wait, sent and not begun, but for what others send at the same moment.
-        They count as sent once `send` has returned.
+        No more than `most` of jobs that go on wait, sent and not begun. They count as sent once
+        `send` has returned. Where another sends at the same moment nothing is done; nothing else
+        waits for one who sends.
         """
 
     def recall(self, before: datetime) -> int:
@@ -227,8 +229,12 @@ class Workers(Protocol):
     def tasks(self, limit: int) -> list[Task]:
         """List what they are at, the longest first."""
 
-    def bury(self) -> int:
-        """Give up what those hold whose lease is over, and forget them; tell how many they were."""
+    def bury(self, within_s: float = inf) -> int:
+        """Give up what those hold whose lease is over, and forget them; tell how many they were.
+
+        Nobody is, where more than so many seconds pass until the time is known: what kept this
+        from being asked may have kept the living from renewing theirs.
+        """
 
 
 class Hosts(Protocol):
@@ -245,8 +251,10 @@ class Hosts(Protocol):
         """Ask for permits of servers, given those in use, and give back those of idle ones.
 
         All owners together have `limit` permits of a server, shared equally as soon as all have
-        asked again; more only where more are in use. Tells how many the owner has of each, for
-        `lease_s` seconds.
+        asked again and nobody uses more than its part; of more owners than permits each has one in
+        turn, for a third of a lease. Tells how many the owner may use of each from now on, for
+        `lease_s` seconds: where more are in use it is to take none until fewer are. While it asks
+        it is to use no more than it said, since others may be given the rest.
         """
 
     def leave(self, owner: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from pixmill.store.opening import utc_now
 from pixmill.store.sql import postgres
 from pixmill.store.sql.archive import SqlArchive
 from pixmill.store.sql.database import Database
@@ -62,7 +61,7 @@ class SqlCatalog:
         self.close()
 
 
-def open_catalog_at(place: Place, clock: Callable[[], datetime]) -> SqlCatalog:
+def open_catalog_at(place: Place, clock: Callable[[], datetime] | None) -> SqlCatalog:
     """Open a catalog; an embedded one is migrated unasked."""
     return SqlCatalog(_opened(place, clock, unasked=place.embedded)[0])
 
@@ -83,13 +82,13 @@ def open_archive_at(
 
 def migrate_at(place: Place) -> tuple[str | None, str]:
     """Migrate a catalog, whosever it is, and return its revision before and after."""
-    database, before = _opened(place, utc_now, unasked=True)
+    database, before = _opened(place, None, unasked=True)
     database.close()
     return before, REVISION
 
 
 def _opened(
-    place: Place, clock: Callable[[], datetime], *, unasked: bool
+    place: Place, clock: Callable[[], datetime] | None, *, unasked: bool
 ) -> tuple[Database, str | None]:
     database = _connected(place, clock)
     try:
@@ -102,7 +101,7 @@ def _opened(
     return database, before
 
 
-def _connected(place: Place, clock: Callable[[], datetime]) -> Database:
+def _connected(place: Place, clock: Callable[[], datetime] | None) -> Database:
     if place.path is None:
         return Database(postgres.make_engine(place.server), postgres.shown(place.server), clock)
     make_file(place.path, with_folder=place.embedded)

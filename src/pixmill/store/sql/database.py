@@ -1,4 +1,4 @@
-"""A database as the adapter uses it: transactions that read or write, and faults as sentences.
+"""A database as the adapter uses it: transactions, the time, turns, and faults as sentences.
 
 What a kind of database needs (locks, files, pragmas) is left to its own module.
 """
@@ -6,7 +6,9 @@ What a kind of database needs (locks, files, pragmas) is left to its own module.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+import threading
+from collections import defaultdict
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy import update
@@ -14,6 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from pixmill.errors import OutputError
+from pixmill.store.opening import utc_now
+from pixmill.store.sql import postgres
 from pixmill.store.sql.schema import counters
 
 if TYPE_CHECKING:
@@ -26,16 +30,58 @@ WRITES = "pixmill_writes"  # the execution option that tells a transaction that 
 
 
 class Database:
-    """An engine, the name that faults are told with, and the clock that times are taken from."""
+    """An engine, the name that faults are told with, and the clock that times are taken from.
 
-    def __init__(self, engine: Engine, shown: str, clock: Callable[[], datetime]) -> None:
+    Without a `clock` it is that of the process, or the server's where `time` is asked for.
+    """
+
+    def __init__(self, engine: Engine, shown: str, clock: Callable[[], datetime] | None) -> None:
         self._engine = engine
         self._reader = engine
-        if engine.dialect.name == "postgresql":  # whose default shows each query another state
+        self._is_server = engine.dialect.name == "postgresql"
+        if self._is_server:  # whose default shows each query another state
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ")
         self._writer = engine.execution_options(**{WRITES: True})
+        self._asks_for_time = self._is_server and clock is None
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self.shown = shown
-        self.now = clock
+        self.now = clock or utc_now
+
+    def time(self, connection: Connection) -> datetime:
+        """Tell the time that all who use the database agree on, as it is at this moment.
+
+        By it leases are held and ended: the clocks of two machines differ, be it by a lease.
+        """
+        return postgres.time(connection) if self._asks_for_time else self.now()
+
+    def by_all(self, connection: Connection, moment: datetime) -> datetime:
+        """Give a moment by the process's clock as one by the time that all agree on."""
+        if not self._asks_for_time:
+            return moment
+        return moment + (postgres.time(connection) - self.now())
+
+    @contextmanager
+    def turn(self, what: str) -> Iterator[bool]:
+        """Tell whether nobody else has this turn just now; it is held until the end if so.
+
+        Nothing else waits for it. On a server nobody is no process, in a file no thread of this
+        one. Whoever has it for more than `postgres.TURN_S` seconds may have lost it.
+        """
+        if self._is_server:
+            with self._explained():
+                connection = self._engine.connect()
+                try:
+                    yield postgres.take_turn(connection, what)
+                finally:
+                    with suppress(DBAPIError):  # it was lost, and what was to be done is done
+                        connection.close()
+            return
+        is_mine = self._turns[what].acquire(blocking=False)
+        try:
+            yield is_mine
+        finally:
+            if is_mine:
+                self._turns[what].release()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import delete, insert, select, text
 
 from pixmill.store.sql.contention import patiently
+from pixmill.store.sql.host_turns import Holding, Terms, renewed
 from pixmill.store.sql.schema import host_shares
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 _HOST_CHARS = 300
 _LOCKS = 0x7069786E  # any number, another than that of migrations
 _BUCKETS = 1024
+_TURN_OF_LEASE = 1 / 3
+_HOLDING = [host_shares.c[name] for name in Holding._fields]
 
 
 class SqlHosts:
@@ -43,38 +48,25 @@ class SqlHosts:
             with self._database.writing() as connection:
                 names = sorted({_cut(host) for host in (*asks, *idle)})
                 _lock(connection, names)
-                mine = host_shares.c.owner == owner
-                this = host_shares.c.host.in_(names)
-                now = self._database.now()
-                connection.execute(
-                    delete(host_shares).where(this, mine | (host_shares.c.lease_until <= now))
-                )
-                others = self._others(connection, names)
-                granted = {
-                    host: _granted(used, limit, *others.get(_cut(host), (0, 0)))
-                    for host, used in asks.items()
-                }
+                now = self._database.time(connection)
+                terms = Terms(limit, timedelta(seconds=lease_s * _TURN_OF_LEASE), now)
+                known = _taken_out(connection, owner, names, now)
+                others = _others(connection, names)
+                found = {}
+                for host, used in asks.items():
+                    name = _cut(host)
+                    mine = known.get(name) or Holding(owner, 0, 0, now)
+                    found[host] = renewed(mine, others.get(name, []), used, terms)
+                until = now + timedelta(seconds=lease_s)
                 rows = {
-                    _cut(host): {
-                        "host": _cut(host),
-                        "owner": owner,
-                        "permits": permits,
-                        "lease_until": now + timedelta(seconds=lease_s),
-                    }
-                    for host, permits in granted.items()
+                    _cut(host): {**held._asdict(), "host": _cut(host), "lease_until": until}
+                    for host, held in found.items()
                 }
                 if rows:
                     connection.execute(insert(host_shares), list(rows.values()))
-                return granted
+                return {host: held.granted for host, held in found.items()}
 
         return patiently(shared)
-
-    def _others(self, connection: Connection, names: list[str]) -> dict[str, tuple[int, int]]:
-        query = select(host_shares.c.host, func.sum(host_shares.c.permits), func.count()).where(
-            host_shares.c.host.in_(names)
-        )
-        found = connection.execute(query.group_by(host_shares.c.host))
-        return {host: (int(permits), int(number)) for host, permits, number in found}
 
     def leave(self, owner: str) -> None:
         """Give back all that an owner has."""
@@ -82,10 +74,24 @@ class SqlHosts:
             connection.execute(delete(host_shares).where(host_shares.c.owner == owner))
 
 
-def _granted(used: int, limit: int, taken: int, others: int) -> int:
-    """Give an equal part, if others have not more than theirs; never less than what is in use."""
-    part = max(1, limit // (others + 1))
-    return max(used, min(part, limit - taken))
+def _taken_out(
+    connection: Connection, owner: str, names: list[str], now: datetime
+) -> dict[str, Holding]:
+    """Take out what an owner has of servers, and what nobody has any more; give the former."""
+    this, mine = host_shares.c.host.in_(names), host_shares.c.owner == owner
+    is_over = host_shares.c.lease_until <= now
+    query = select(host_shares.c.host, *_HOLDING).where(this, mine, ~is_over)
+    found = {host: Holding(*held) for host, *held in connection.execute(query)}
+    connection.execute(delete(host_shares).where(this, mine | is_over))
+    return found
+
+
+def _others(connection: Connection, names: list[str]) -> dict[str, list[Holding]]:
+    query = select(host_shares.c.host, *_HOLDING).where(host_shares.c.host.in_(names))
+    found: defaultdict[str, list[Holding]] = defaultdict(list)
+    for host, *held in connection.execute(query):
+        found[host].append(Holding(*held))
+    return found
 
 
 def _cut(host: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import case, func, or_, select, tuple_, update
 
 from pixmill.errors import InternalError
 from pixmill.store.jobs import FINISHED, MAX_DEATHS, Outcome, target_of
@@ -44,8 +44,8 @@ class SqlLeases:
         def claimed() -> Job | None:
             with self._database.writing() as connection:
                 while (place := self._next(connection, kinds)) is not None:
-                    is_it = (jobs.c.place == place) & is_free(self._database.now())
-                    row = row_of(connection, is_it, locked=True)
+                    is_it = (jobs.c.place == place) & is_free(self._database.time(connection))
+                    row = row_of(connection, is_it, "free")
                     if row is None:  # another has it just now
                         return None
                     if job := self._begun(connection, row, owner, lease_s):
@@ -59,15 +59,16 @@ class SqlLeases:
 
         def claimed() -> Job | None:
             with self._database.writing() as connection:
-                is_it = this_job(id_, None) & is_free(self._database.now())
-                row = row_of(connection, is_it, locked=True)
+                is_it = this_job(id_, None) & is_free(self._database.time(connection))
+                # It may be that it is noted just now that it was told of, and it is not told again.
+                row = row_of(connection, is_it, "own")
                 return None if row is None else self._begun(connection, row, owner, lease_s)
 
         return patiently(claimed)
 
     def _begun(self, connection: Connection, row: Any, owner: str, lease_s: float) -> Job | None:
         """Let a job that is free be an owner's; or end it, where its owners died of it."""
-        now = self._database.now()
+        now = self._database.time(connection)
         deaths = row.deaths
         if row.lease_owner is not None:
             deaths += _bury(connection, row.lease_owner, now)
@@ -95,41 +96,47 @@ class SqlLeases:
         self, kinds: Sequence[str], most: int, send: Callable[[Sequence[str]], None]
     ) -> int:
         """Send the ids of jobs that wait and were not sent yet, those of all keys in turn."""
-        with self._database.reading() as connection:  # nobody asks in vain for the right to write
+        with self._database.reading() as connection:  # most often there is none
             if not self._unsent(connection, kinds, 1):
                 return 0
-        with self._database.writing() as connection:
-            waits = is_free(self._database.now()) & jobs.c.kind.in_(kinds)
+        with self._database.turn("sending jobs") as is_mine:
+            return self._send(kinds, most, send) if is_mine else 0
+
+    def _send(self, kinds: Sequence[str], most: int, send: Callable[[Sequence[str]], None]) -> int:
+        with self._database.reading() as connection:
+            waits = is_free(self._database.time(connection)) & jobs.c.kind.in_(kinds)
             query = select(func.count()).select_from(jobs)
             sent = connection.execute(query.where(waits, jobs.c.published_at.is_not(None)))
             room = min(most - sent.scalar_one(), _SENT_TOGETHER)
-            places = self._unsent(connection, kinds, room)
-            if not places:
-                return 0
-            # Unless another sends them just now.
-            this = jobs.c.place.in_(places) & jobs.c.published_at.is_(None) & waits
-            rows = select(jobs.c.id, jobs.c.place).where(this).with_for_update(skip_locked=True)
-            locked = {row.place: row.id for row in connection.execute(rows)}
-            found = [locked[place] for place in places if place in locked]
-            if found:
-                send(found)
-                told = update(jobs).where(jobs.c.id.in_(found))
-                connection.execute(told.values(published_at=self._database.now()))
-            return len(found)
+            found = self._unsent(connection, kinds, room)
+        if found:
+            send([row.id for row in found])  # which may take long, and nobody waits for it
+            patiently(lambda: self._note_sent(found))
+        return len(found)
 
-    def _unsent(self, connection: Connection, kinds: Sequence[str], room: int) -> list[int]:
-        """List the places of jobs to be sent: the oldest of each key, then the next of each."""
+    def _unsent(self, connection: Connection, kinds: Sequence[str], room: int) -> list[Any]:
+        """List the jobs to be sent: the oldest of each key, then the next of each."""
         unsent = jobs.c.kind.in_(kinds) & jobs.c.published_at.is_(None)
         turn = func.row_number().over(partition_by=jobs.c.key_id, order_by=jobs.c.place)
-        query = select(jobs.c.place).where(unsent, is_free(self._database.now()))
-        return list(
-            connection.execute(query.order_by(turn, jobs.c.place).limit(max(0, room))).scalars()
+        query = select(jobs.c.id, jobs.c.place, jobs.c.revision)
+        query = query.where(unsent, is_free(self._database.time(connection)))
+        return list(connection.execute(query.order_by(turn, jobs.c.place).limit(max(0, room))))
+
+    def _note_sent(self, found: list[Any]) -> None:
+        """Note it of those to which nothing has happened since, as that one had them already."""
+        these = tuple_(jobs.c.place, jobs.c.revision).in_(
+            [(row.place, row.revision) for row in found]
         )
+        with self._database.writing() as connection:
+            now = self._database.time(connection)
+            told = update(jobs).where(these, is_free(now))
+            connection.execute(told.values(published_at=now))
 
     def recall(self, before: datetime) -> int:
         """Have sent again what was sent before then and still waits."""
-        this = is_free(self._database.now()) & (jobs.c.published_at < before)
         with self._database.writing() as connection:
+            moment = self._database.by_all(connection, before)
+            this = is_free(self._database.time(connection)) & (jobs.c.published_at < moment)
             return connection.execute(update(jobs).where(this).values(published_at=None)).rowcount
 
     def oldest_queued(self) -> datetime | None:
@@ -141,7 +148,7 @@ class SqlLeases:
 
     def _next(self, connection: Connection, kinds: Sequence[str]) -> int | None:
         """Find what to claim: of the key with the fewest jobs under a lease, the oldest."""
-        now = self._database.now()
+        now = self._database.time(connection)
         oldest = (
             select(jobs.c.key_id, func.min(jobs.c.place).label("place"))
             .where(is_free(now), jobs.c.kind.in_(kinds))
@@ -161,20 +168,21 @@ class SqlLeases:
 
     def renew(self, id_: str, owner: str, lease_s: float, progress: Progress) -> bool:
         """Hold a job on and tell how far it is."""
-        until = self._database.now() + timedelta(seconds=lease_s)
         told = progress._asdict()
         is_new = or_(*(jobs.c[name] != value for name, value in told.items()))
         values = {
             **told,
-            "lease_until": until,
             "revision": jobs.c.revision + case((is_new, 1), else_=0),
             "deaths": case((jobs.c.done < progress.done, 0), else_=jobs.c.deaths),
         }
-        return patiently(lambda: self._update(_held(id_, owner), values))
 
-    def _update(self, this: ColumnElement[bool], values: dict[str, Any]) -> bool:
-        with self._database.writing() as connection:
-            return connection.execute(update(jobs).where(this).values(values)).rowcount == 1
+        def renewed() -> bool:
+            with self._database.writing() as connection:
+                until = self._database.time(connection) + timedelta(seconds=lease_s)
+                query = update(jobs).where(_held(id_, owner)).values(values)
+                return connection.execute(query.values(lease_until=until)).rowcount == 1
+
+        return patiently(renewed)
 
     def end(
         self, id_: str, owner: str, event: Event, outcome: Outcome, progress: Progress
@@ -182,8 +190,9 @@ class SqlLeases:
         """Move a job on as its owner."""
 
         def ended() -> Job | None:
-            values = {**progress._asdict(), **ending(event, outcome, self._database.now())}
             with self._database.writing() as connection:
+                now = self._database.time(connection)
+                values = {**progress._asdict(), **ending(event, outcome, now)}
                 query = update(jobs).where(_held(id_, owner)).values(values)
                 if not connection.execute(query).rowcount:
                     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import or_, select
 
@@ -54,9 +54,14 @@ def is_free(now: datetime) -> ColumnElement[bool]:
     return or_(jobs.c.state == "queued", is_over)
 
 
-def row_of(connection: Connection, this: ColumnElement[bool], *, locked: bool = False) -> Any:
-    """Find the row of a job; with `locked` none that another transaction has."""
+def row_of(
+    connection: Connection, this: ColumnElement[bool], lock: Literal["free", "own"] | None = None
+) -> Any:
+    """Find the row of a job, and keep it until the transaction ends with a `lock`.
+
+    It is one that nobody else has (`free`), or is waited for until it is so (`own`).
+    """
     query = select(jobs).where(this)
-    if locked:
-        query = query.with_for_update(skip_locked=True)
+    if lock is not None:
+        query = query.with_for_update(skip_locked=lock == "free")
     return connection.execute(query).one_or_none()

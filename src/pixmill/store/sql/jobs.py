@@ -75,7 +75,7 @@ class SqlJobs(SqlLeases):
                 "done": 0,
                 "failed": 0,
                 "total": new.total,
-                "created_at": self._database.now(),
+                "created_at": self._database.time(connection),
                 "attempts": 0,
                 "deaths": 0,
                 "webhook": new.webhook,
@@ -117,14 +117,8 @@ class SqlJobs(SqlLeases):
         """Move a job on from outside."""
 
         def moved() -> Job | None:
-            now = self._database.now()
-            values = ending(event, Outcome(), now)
-            if event == "expire":
-                values = {"state": "expired", **UNTOLD, **CHANGED}
-            elif target_of(event) == "queued":
-                values |= {"attempts": 0, "deaths": 0, "started_at": None, "finished_at": None}
-                values |= WAITING | {"published_at": None}
             with self._database.writing() as connection:
+                values = _moved(event, self._database.time(connection))
                 this = this_job(id_, key_id) & jobs.c.state.in_(sources_of(event))
                 if event == "retry":
                     row = row_of(connection, this)
@@ -148,15 +142,14 @@ class SqlJobs(SqlLeases):
 
     def abandoned_before(self, moment: datetime, limit: int) -> list[Job]:
         """List jobs of commands from before a time that nobody has, and whose shards rest since."""
-        is_left = is_free(self._database.now()) | jobs.c.state.in_(("stalled", "canceled"))
         goes_on = exists().where(
             shards.c.job_id == jobs.c.id,
             (shards.c.state == "running") | (shards.c.finished_at >= moment),
         )
-        query = select(jobs).where(
-            jobs.c.key_id.is_(None), is_left, jobs.c.created_at < moment, ~goes_on
-        )
+        query = select(jobs).where(jobs.c.key_id.is_(None), jobs.c.created_at < moment, ~goes_on)
         with self._database.reading() as connection:
+            is_at_rest = jobs.c.state.in_(("stalled", "canceled"))
+            query = query.where(is_free(self._database.time(connection)) | is_at_rest)
             found = connection.execute(query.order_by(jobs.c.place).limit(limit))
             return [job_of(row) for row in found]
 
@@ -165,6 +158,17 @@ class SqlJobs(SqlLeases):
         this = (jobs.c.state == "expired") & (jobs.c.finished_at < moment)
         with self._database.writing() as connection:
             return connection.execute(delete(jobs).where(this)).rowcount
+
+
+def _moved(event: Event, now: datetime) -> dict[str, Any]:
+    """Give the values of a job that is moved on from outside."""
+    if event == "expire":
+        return {"state": "expired", **UNTOLD, **CHANGED}
+    values = ending(event, Outcome(), now)
+    if target_of(event) == "queued":
+        values |= {"attempts": 0, "deaths": 0, "started_at": None, "finished_at": None}
+        values |= WAITING | {"published_at": None}
+    return values
 
 
 def _known(connection: Connection, new: NewJob) -> Any:

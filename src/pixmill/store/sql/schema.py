@@ -256,7 +256,9 @@ host_shares = Table(
     metadata,
     Column("host", String(300), primary_key=True),
     Column("owner", String(32), primary_key=True),
-    Column("permits", Integer, nullable=False),
+    Column("permits", Integer, nullable=False),  # as many are counted as its
+    Column("granted", Integer, nullable=False),  # of these it may use; the others are in use still
+    Column("since", UtcTime, nullable=False),  # when it was last granted some, or lost its turn
     Column("lease_until", UtcTime, nullable=False),
 )
 Index("host_shares_of_owner", host_shares.c.owner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 
 from pixmill.store.archive import clean_text
 from pixmill.store.shards import (
@@ -18,7 +18,7 @@ from pixmill.store.shards import (
     Shard,
     ShardId,
 )
-from pixmill.store.sql.schema import shards
+from pixmill.store.sql.schema import jobs, shards
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from pixmill.store.shards import Ending
 
+GOING_ON = ("queued", "running", "stalled")
+"""States of jobs whose shards are done."""
+JOB_GOES_ON = exists().where(jobs.c.id == shards.c.job_id, jobs.c.state.in_(GOING_ON))
 _CAUSE_CHARS = 500
 
 
@@ -76,15 +79,16 @@ def given_up(
 
 
 def give_up_all(
-    connection: Connection, owner: str, now: datetime, jobs: int = 0, *, known: bool = True
+    connection: Connection, owner: str, now: datetime, whole: int = 0, *, known: bool = True
 ) -> int:
     """Give up all attempts of an owner that is gone; tell how many they were.
 
-    He had so many jobs besides. Of one who is not `known` as a worker, nothing tells that it died.
+    He had so many `whole` jobs besides. Of one who is not `known` as a worker, nothing tells that
+    it died.
     """
     held = (shards.c.owner == owner) & (shards.c.state == "running")
     rows = connection.execute(select(shards).where(held).with_for_update()).all()
-    others = len(rows) - 1 + jobs
+    others = len(rows) - 1 + whole
     beside = f" with {others} more at work" if others else ""
     for row in rows:
         died = f"its worker {row.worker} died{beside}: nothing was heard of it any more"

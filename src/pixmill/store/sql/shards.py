@@ -8,31 +8,24 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import delete, exists, func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from pixmill.store.shards import Counts, Plan, ShardId, Standing
 from pixmill.store.sql.contention import patiently
 from pixmill.store.sql.schema import jobs, shards
-from pixmill.store.sql.shard_rows import given_up, new_place, shard_of
+from pixmill.store.sql.shard_messages import SqlShardMessages
+from pixmill.store.sql.shard_rows import JOB_GOES_ON, given_up, new_place, shard_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
     from pixmill.store.shards import Ending, NewShard, Shard, ShardState
-    from pixmill.store.sql.database import Database
-
-_GOING_ON = ("queued", "running", "stalled")  # states of jobs whose shards are done
-_SENT_TOGETHER = 500
 
 
-class SqlShards:
+class SqlShards(SqlShardMessages):
     """The port `Shards` over a database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def plan(
         self, job_id: str, owner: str, first: int, new: Sequence[NewShard], *, complete: bool
@@ -64,72 +57,21 @@ class SqlShards:
             told = connection.execute(query).scalar_one_or_none()
         return Plan(number, new_place(last) if last else None, told is not None)
 
-    def publish(self, most: int, send: Callable[[Sequence[ShardId]], None]) -> int:
-        """Send what waits and was not sent yet, of all jobs in turn."""
-        with self._database.reading() as connection:  # nobody asks in vain for the right to write
-            if not self._unsent(connection):
-                return 0
-        with self._database.writing() as connection:
-            query = select(func.count()).select_from(shards).where(_SENT)
-            room = min(most - connection.execute(query).scalar_one(), _SENT_TOGETHER)
-            if room <= 0:
-                return 0
-            found = self._next(connection, self._unsent(connection), room)
-            if found:
-                send(found)
-                for id_ in found:
-                    sent = update(shards).where(_this(id_), shards.c.state == "waiting")
-                    connection.execute(sent.values(published_at=self._database.now()))
-            return len(found)
-
-    def _unsent(self, connection: Connection) -> list[str]:
-        """List the jobs that have shards to be sent."""
-        waiting = exists().where(shards.c.job_id == jobs.c.id, *self._is_unsent())
-        query = select(jobs.c.id).where(jobs.c.state.in_(_GOING_ON), waiting)
-        return list(connection.execute(query.order_by(jobs.c.place)).scalars())
-
-    def _is_unsent(self) -> tuple[ColumnElement[bool], ...]:
-        due = or_(shards.c.not_before.is_(None), shards.c.not_before <= self._database.now())
-        return shards.c.state == "waiting", shards.c.published_at.is_(None), due
-
-    def _next(self, connection: Connection, job_ids: list[str], room: int) -> list[ShardId]:
-        """Choose the next shards of jobs, as many of each, unless others send them just now."""
-        found: list[list[ShardId]] = []
-        for job_id in job_ids:
-            query = (
-                select(shards.c.number)
-                .where(shards.c.job_id == job_id, *self._is_unsent())
-                .order_by(shards.c.number)
-                .limit(room)
-                .with_for_update(skip_locked=True)
-            )
-            found.append([ShardId(job_id, n) for n in connection.execute(query).scalars()])
-        turns = [ids[turn] for turn in range(room) for ids in found if turn < len(ids)]
-        return turns[:room]
-
-    def recall(self, before: datetime) -> int:
-        """Have sent again what was sent before then and has not begun."""
-        query = update(shards).where(_SENT, shards.c.published_at < before)
-        with self._database.writing() as connection:
-            return connection.execute(query.values(published_at=None)).rowcount
-
     def claim(self, id_: ShardId, owner: str, worker: str) -> Shard | None:
         """Begin an attempt on a shard that waits."""
-        job_goes_on = exists().where(jobs.c.id == shards.c.job_id, jobs.c.state.in_(_GOING_ON))
-        query = update(shards).where(_this(id_), shards.c.state == "waiting", job_goes_on)
+        query = update(shards).where(_this(id_), shards.c.state == "waiting", JOB_GOES_ON)
 
         def claimed() -> Shard | None:
-            now = self._database.now()
-            values = {
-                "state": "running",
-                "attempt": secrets.token_hex(8),
-                "attempts": shards.c.attempts + 1,
-                "owner": owner,
-                "worker": worker,
-                "started_at": now,
-                "not_before": None,
-            }
             with self._database.writing() as connection:
+                values = {
+                    "state": "running",
+                    "attempt": secrets.token_hex(8),
+                    "attempts": shards.c.attempts + 1,
+                    "owner": owner,
+                    "worker": worker,
+                    "started_at": self._database.time(connection),
+                    "not_before": None,
+                }
                 if not connection.execute(query.values(values)).rowcount:
                     return None
                 row = _find(connection, id_)
@@ -143,11 +85,11 @@ class SqlShards:
         """Give up an attempt: the shard waits again."""
 
         def handed() -> bool:
-            now = self._database.now()
             with self._database.writing() as connection:
                 row = _find(connection, shard.id)
                 if row is None:
                     return False
+                now = self._database.time(connection)
                 values = given_up(row, cause, now, how)
                 if delay_s:
                     values["not_before"] = now + timedelta(seconds=delay_s)
@@ -164,9 +106,15 @@ class SqlShards:
             "missed": counts.missed,
             "failed": json.dumps(dict(counts.failed), sort_keys=True),
             "owner": None,
-            "finished_at": self._database.now(),
         }
-        return patiently(lambda: self._update(_of_attempt(shard), values)) or self._is_done(shard)
+
+        def committed() -> bool:
+            with self._database.writing() as connection:
+                query = update(shards).where(_of_attempt(shard)).values(values)
+                query = query.values(finished_at=self._database.time(connection))
+                return connection.execute(query).rowcount == 1
+
+        return patiently(committed) or self._is_done(shard)
 
     def _is_done(self, shard: Shard) -> bool:
         found = self.find(shard.id)
@@ -175,16 +123,16 @@ class SqlShards:
     def redo(self, shard: Shard) -> bool:
         """Let a shard that is done wait again."""
         this = _this(shard.id) & (shards.c.attempt == shard.attempt) & (shards.c.state == "done")
-        return patiently(lambda: self._update(this, _UNDONE))
 
-    def _update(self, this: ColumnElement[bool], values: Mapping[str, Any]) -> bool:
-        with self._database.writing() as connection:
-            return connection.execute(update(shards).where(this).values(values)).rowcount == 1
+        def undone() -> bool:
+            with self._database.writing() as connection:
+                return connection.execute(update(shards).where(this).values(_UNDONE)).rowcount == 1
+
+        return patiently(undone)
 
     def held(self, owner: str) -> list[Shard]:
         """List what an owner has."""
-        job_goes_on = exists().where(jobs.c.id == shards.c.job_id, jobs.c.state.in_(_GOING_ON))
-        is_held = (shards.c.owner == owner) & (shards.c.state == "running") & job_goes_on
+        is_held = (shards.c.owner == owner) & (shards.c.state == "running") & JOB_GOES_ON
         with self._database.reading() as connection:
             return [shard_of(row) for row in connection.execute(select(shards).where(is_held))]
 
@@ -272,7 +220,6 @@ class SqlShards:
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({"ok": 0, "missed": 0, "failed": "{}"})
 _UNDONE = {**_NOTHING, "state": "waiting", "published_at": None, "finished_at": None}
-_SENT = (shards.c.state == "waiting") & shards.c.published_at.is_not(None)
 
 
 def _this(id_: ShardId) -> ColumnElement[bool]:

@@ -65,12 +65,13 @@ class SqlWebhooks:
         values: dict[str, Any] = {"webhook_attempts": attempts, "webhook_at": None, **CHANGED}
         if delivered or again_s is None:
             values["webhook_state"] = "delivered" if delivered else "given_up"
-        else:
-            values["webhook_at"] = self._database.now() + timedelta(seconds=again_s)
         this = (jobs.c.id == job.id) & (jobs.c.revision == job.revision) & _IS_DUE
 
         def noted() -> None:
             with self._database.writing() as connection:
+                if "webhook_state" not in values:
+                    again = timedelta(seconds=again_s or 0.0)
+                    values["webhook_at"] = self._database.time(connection) + again
                 connection.execute(update(jobs).where(this).values(values))
 
         patiently(noted)
@@ -81,12 +82,12 @@ class SqlWebhooks:
             if due is None:
                 return None
             this = (jobs.c.place == due.place) & (jobs.c.webhook_at == due.webhook_at)
-            again = self._database.now() + timedelta(seconds=lease_s)
+            again = self._database.time(connection) + timedelta(seconds=lease_s)
             taken = connection.execute(update(jobs).where(this).values(webhook_at=again)).rowcount
             return job_of(due) if taken else None
 
     def _due(self, connection: Connection, besides: Collection[str]) -> Any:
-        query = select(jobs).where(jobs.c.webhook_at <= self._database.now())
+        query = select(jobs).where(jobs.c.webhook_at <= self._database.time(connection))
         for beginning in besides:
             query = query.where(not_(jobs.c.webhook.startswith(beginning, autoescape=True)))
         return connection.execute(query.order_by(jobs.c.webhook_at).limit(1)).one_or_none()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
+from math import inf
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, insert, null, select, update
@@ -13,6 +15,8 @@ from pixmill.store.sql.schema import jobs, shards, workers
 from pixmill.store.sql.shard_rows import give_up_all
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Connection
 
     from pixmill.store.sql.database import Database
@@ -28,10 +32,10 @@ class SqlWorkers:
         """Tell that a worker is alive."""
 
         def renewed() -> None:
-            now = self._database.now()
-            held = {"seen_at": now, "lease_until": now + timedelta(seconds=lease_s)}
             this = workers.c.token == worker.token
             with self._database.writing() as connection:
+                now = self._database.time(connection)
+                held = {"seen_at": now, "lease_until": now + timedelta(seconds=lease_s)}
                 if not connection.execute(update(workers).where(this).values(held)).rowcount:
                     connection.execute(insert(workers).values({**worker._asdict(), **held}))
 
@@ -45,13 +49,13 @@ class SqlWorkers:
     def alive(self) -> list[Worker]:
         """List those whose lease is not over."""
         columns = [workers.c[name] for name in Worker._fields]
-        query = select(*columns).where(workers.c.lease_until > self._database.now())
+        query = select(*columns)
         with self._database.reading() as connection:
+            query = query.where(workers.c.lease_until > self._database.time(connection))
             return [Worker(*row) for row in connection.execute(query.order_by(workers.c.name))]
 
     def tasks(self, limit: int) -> list[Task]:
         """List what they are at."""
-        is_alive = workers.c.lease_until > self._database.now()
         parts = (
             select(
                 workers.c.token,
@@ -62,7 +66,7 @@ class SqlWorkers:
             )
             .join_from(workers, shards, shards.c.owner == workers.c.token)
             .join(jobs, jobs.c.id == shards.c.job_id)
-            .where(is_alive, shards.c.state == "running")
+            .where(shards.c.state == "running")
         )
         wholes = (
             select(
@@ -73,24 +77,29 @@ class SqlWorkers:
                 jobs.c.started_at.label("since"),
             )
             .join_from(workers, jobs, jobs.c.lease_owner == workers.c.token)
-            .where(is_alive, jobs.c.state == "running")
+            .where(jobs.c.state == "running")
         )
         with self._database.reading() as connection:
+            is_alive = workers.c.lease_until > self._database.time(connection)
             found = [
                 Task(*row)
                 for query in (parts, wholes)
-                for row in connection.execute(query.order_by("since").limit(limit))
+                for row in connection.execute(query.where(is_alive).order_by("since").limit(limit))
             ]
         return sorted(found, key=lambda task: task.since)[:limit]
 
-    def bury(self) -> int:
+    def bury(self, within_s: float = inf) -> int:
         """Give up what those hold whose lease is over."""
-        is_over = workers.c.lease_until <= self._database.now()
-        query = select(workers.c.token).where(is_over)
         # As of one that was buried, or left, and began a shard before it was back.
         unknown = shards.c.owner.not_in(select(workers.c.token))
         lost = select(shards.c.owner).where(shards.c.state == "running", unknown).distinct()
+        asked_at = time.monotonic()
         with self._database.reading() as connection:  # nobody asks in vain for the right to write
+            now = self._database.time(connection)
+            if time.monotonic() - asked_at > within_s:
+                return 0
+            # At this moment, whatever keeps the rest waiting.
+            query = select(workers.c.token).where(workers.c.lease_until <= now)
             if not (connection.execute(query).first() or connection.execute(lost).first()):
                 return 0
 
@@ -99,20 +108,21 @@ class SqlWorkers:
                 over = connection.execute(query.with_for_update(skip_locked=True))
                 found = over.scalars().all()
                 for token in found:
-                    self._bury(connection, token)
+                    _bury(connection, token, now)
                 for token in connection.execute(lost).scalars().all():
-                    give_up_all(connection, token, self._database.now(), known=False)
+                    give_up_all(connection, token, now, known=False)
                 return len(found)
 
         return patiently(buried)
 
-    def _bury(self, connection: Connection, token: str) -> None:
-        others = held_jobs(connection, token)
-        beside = give_up_all(connection, token, self._database.now(), others)
-        if beside and others:  # nor is any of these jobs held to this death later
-            its = (jobs.c.state == "running") & (jobs.c.lease_owner == token)
-            connection.execute(update(jobs).where(its).values(lease_owner=None))
-        connection.execute(delete(workers).where(workers.c.token == token))
+
+def _bury(connection: Connection, token: str, now: datetime) -> None:
+    others = held_jobs(connection, token)
+    beside = give_up_all(connection, token, now, others)
+    if beside and others:  # nor is any of these jobs held to this death later
+        its = (jobs.c.state == "running") & (jobs.c.lease_owner == token)
+        connection.execute(update(jobs).where(its).values(lease_owner=None))
+    connection.execute(delete(workers).where(workers.c.token == token))
 
 
 def held_jobs(connection: Connection, token: str) -> int:

@@ -33,6 +33,8 @@ def upgrade() -> None:
         sa.Column("host", sa.String(300), primary_key=True),
         sa.Column("owner", sa.String(32), primary_key=True),
         sa.Column("permits", sa.Integer, nullable=False),
+        sa.Column("granted", sa.Integer, nullable=False),
+        sa.Column("since", _TIME, nullable=False),
         sa.Column("lease_until", _TIME, nullable=False),
     )
     op.create_index("host_shares_of_owner", "host_shares", ["owner"])
