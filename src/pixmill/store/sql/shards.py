@@ -175,8 +175,7 @@ class SqlShards(SqlShardMessages):
     def numbers(self, job_id: str | None = None) -> Mapping[ShardState, int]:
         """Tell how many shards are in each state."""
         query = select(shards.c.state, func.count().label("number")).group_by(shards.c.state)
-        job_goes_on = exists().where(jobs.c.id == shards.c.job_id, jobs.c.state.in_(_GOING_ON))
-        query = query.where(job_goes_on if job_id is None else shards.c.job_id == job_id)
+        query = query.where(JOB_GOES_ON if job_id is None else shards.c.job_id == job_id)
         with self._database.reading() as connection:
             return {row.state: row.number for row in connection.execute(query)}
 
