@@ -55,7 +55,7 @@ HEADER = """\
 def billion(changes: dict[str, object]) -> None:
     """Play a billion lines over a hundred workers, some slow, some dying, among slow hosts."""
     asked = {"crashes_an_hour": 0.1, "slow_part": 0.05, "hang_part": 0.01, **changes}
-    for slots in (2, 16):
+    for slots in (2, 8, 16):
         world = World.calibrated(1_000_000_000, 100, **{"slots": slots, **asked})
         told = ", ".join(f"{name}={value}" for name, value in asked.items())
         print(f"{world.slots} shards a worker at once, {told}\n{HEADER}")

@@ -70,7 +70,12 @@ def test_a_list_and_cameras_go_through_a_cluster_over_s3(
     missing = origin.url("/missing.png")
     lines = [missing if n % 10 == 9 else f"{urls[n % 200]}?{n}" for n in range(LINES)]
     path = listed(tmp_path, lines)
-    env = {**s3_bucket.environment, "PIXMILL_SHARD_LINES": "125", "PIXMILL_JOB_LEASE": "30"}
+    env = {
+        **s3_bucket.environment,
+        "PIXMILL_SHARDS": "8",
+        "PIXMILL_SHARD_LINES": "125",
+        "PIXMILL_JOB_LEASE": "30",
+    }
     with Cluster(rabbit.url, postgres, tmp_path, **env) as cluster:
         one = run("colors", path, "-o", "one.csv", cwd=tmp_path, env=cluster.alone, timeout_s=300)
         assert one.returncode == 0, one.stderr
