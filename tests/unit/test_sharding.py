@@ -12,7 +12,7 @@ from pixmill.batch.checkpoint import Checkpoint
 from pixmill.batch.job import checkpoint_path, run_job
 from pixmill.color.palette_files import read_palette
 from pixmill.errors import InputError, JobStalled, OutputError
-from pixmill.jobs import planning, sharding
+from pixmill.jobs import merging, planning, sharding
 from pixmill.jobs.shard_files import read_document
 from pixmill.jobs.sharding import drop_shards
 from pixmill.matching import Matcher
@@ -108,7 +108,7 @@ def together(request, monkeypatch):
 @pytest.fixture(params=[0.0, 3600.0], ids=["commits each", "commits none"])
 def commits_each(request, monkeypatch):
     """Whether what was merged is committed shard by shard, or not before all that is done."""
-    monkeypatch.setattr(sharding, "_DONE_BEFORE_COMMIT_S", request.param)
+    monkeypatch.setattr(merging, "_DONE_BEFORE_COMMIT_S", request.param)
     return not request.param
 
 

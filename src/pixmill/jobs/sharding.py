@@ -7,34 +7,24 @@ held in memory.
 
 from __future__ import annotations
 
-import csv
 import threading
 import time
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from pixmill.batch.job import checkpoint_path
 from pixmill.color.palette_files import write_palette
 from pixmill.errors import JobStalled, OutputError
+from pixmill.jobs.merging import Merging
 from pixmill.jobs.patience import Sparingly, patient
 from pixmill.jobs.planning import Cut, Planner
-from pixmill.jobs.shard_files import (
-    drop_files,
-    find_document,
-    is_lost,
-    lines_of,
-    put_document,
-    read_part,
-)
+from pixmill.jobs.shard_files import drop_files, find_document, is_lost, put_document
 from pixmill.jobs.shard_orders import ShardOrder
 from pixmill.matching import Matcher
-from pixmill.record import Failure, Item, Record
-from pixmill.store.shards import Counts
 from pixmill.telemetry.traces import span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pixmill.batch.checkpoint import Checkpoint
     from pixmill.batch.job import Job as Table
@@ -44,14 +34,12 @@ if TYPE_CHECKING:
     from pixmill.batch.source import Place, Source
     from pixmill.store.blobs import BlobStore
     from pixmill.store.catalog import Catalog
-    from pixmill.store.shards import Shard, Standing
+    from pixmill.store.shards import Counts, Shard, Standing
 
 _LOOK_EVERY_S = 0.25
 _REST = 10  # a look that takes long is followed by a rest of so many times that
 _MERGED_TOGETHER = 50
 _MOST_NAMED = 5
-_DONE_BEFORE_COMMIT_S = 1.0
-_FIELD_CHARS = 2**31 - 1  # a URL of any length: the rows are our own workers'
 
 
 class Holder(Protocol):
@@ -108,7 +96,7 @@ class Sharded:
         put_document(self._blobs, self._job_id, "order", order)
 
         def write(sink: TableSink, progress: Progress, watcher: Watcher) -> bool:
-            merging = _Merging(self._blobs, job, checkpoint, sink, watcher)
+            merging = Merging(self._blobs, job, checkpoint, sink, watcher)
             watcher.started(self, progress, checkpoint.line)
             cut = Cut(self._job_id, self._holder.owner, self._most)
             planner = Planner(self._shards, self._blobs, job.source, cut, after)
@@ -157,7 +145,7 @@ class Sharded:
         if self._stopped:
             raise _Stopped
 
-    def _advance(self, merging: _Merging, planner: Planner, progress: Progress) -> bool:
+    def _advance(self, merging: Merging, planner: Planner, progress: Progress) -> bool:
         """Merge what is done by now, and tell whether that was all."""
         was_over = planner.over
         plan = self._shards.planned(self._job_id)  # before the shards: what is cut later is no end
@@ -228,78 +216,3 @@ def _tell(progress: Progress, counts: Counts) -> None:
     progress.ok, progress.missed = counts.ok, counts.missed
     progress.failed = Counter(counts.failed)
     progress.images += max(0, counts.ok + sum(counts.failed.values()) - before)
-
-
-class _Merging:
-    """Adds the parts of shards to a table, and keeps its checkpoint."""
-
-    def __init__(
-        self,
-        blobs: BlobStore,
-        job: Table,
-        checkpoint: Checkpoint,
-        sink: TableSink,
-        watcher: Watcher,
-    ) -> None:
-        self._blobs = blobs
-        self._job = job
-        self._checkpoint = checkpoint
-        self._sink = sink
-        self._watcher = watcher
-        self._by_lines = job.output.suffix.lower() == ".parquet"
-        self.counts = Counts(checkpoint.ok, checkpoint.missed, checkpoint.failed)
-        self._place = checkpoint.position
-        self._due = time.monotonic() + _DONE_BEFORE_COMMIT_S
-        self.line = checkpoint.line
-
-    def share_of(self, line: int, place: tuple[int, int]) -> float:
-        """Tell how much of the list lies before an item."""
-        return self._job.source.progress(_item(line, place)) or 0.0
-
-    def merge(self, shard: Shard) -> None:
-        """Add the part of the next shard. Raises OutputError."""
-        pieces = read_part(self._blobs, shard, "rows")
-        for piece in lines_of(pieces) if self._by_lines else pieces:
-            self._sink.table.append(piece)
-        lines = lines_of(read_part(self._blobs, shard, "errors"))
-        next(lines, None)  # the header, which the table's own file has
-        for record in self._failures(lines):
-            self._watcher.seen(record)
-        self.counts += shard.counts
-        self.line, self._place = shard.lines.last_line, shard.lines.place
-        if time.monotonic() >= self._due:
-            self.commit()
-
-    def _failures(self, lines: Iterator[str]) -> Iterator[Record]:
-        """Add the rows of failures, and tell of them."""
-
-        def added() -> Iterator[str]:
-            for line in lines:
-                self._sink.errors.append(line)
-                yield line
-
-        csv.field_size_limit(_FIELD_CHARS)
-        for line, url, code, status, attempts, message in csv.reader(added()):
-            yield Record(
-                line=int(line),
-                url=url,
-                analysis=None,
-                failure=Failure(code, message),
-                http_status=int(status) if status else None,
-                attempts=int(attempts),
-            )
-
-    def commit(self) -> None:
-        """Write down what was merged."""
-        checkpoint = self._checkpoint
-        if self.line != checkpoint.line:
-            checkpoint.sink = self._sink.commit()
-            checkpoint.line, checkpoint.position = self.line, self._place
-            checkpoint.ok, checkpoint.missed = self.counts.ok, self.counts.missed
-            checkpoint.failed = dict(self.counts.failed)
-            checkpoint.save(checkpoint_path(self._job.output))
-        self._due = time.monotonic() + _DONE_BEFORE_COMMIT_S
-
-
-def _item(line: int, place: tuple[int, int]) -> Item:
-    return Item(line=line, url="", position=place)
