@@ -171,6 +171,17 @@ def test_what_has_become_a_jobs_meanwhile_stays(jobs, results):
     assert [info.name for info in results.all("lists")] == [name]
 
 
+def test_folders_of_killed_attempts_go(jobs, results):
+    left = results.spool / "shard-0123abcd"
+    left.mkdir()
+    (left / "part.csv").write_text("half")
+    (results.spool / "shards-of-mine").mkdir()
+    assert found(jobs, results) == [("unfinished folder", str(left))]
+    assert found(jobs, results, datetime.now(UTC) - timedelta(minutes=1)) == []
+    mend(jobs, results)
+    assert [path.name for path in results.spool.iterdir()] == ["shards-of-mine"]
+
+
 def test_shards_of_no_job_go_and_the_others_stay(jobs, results):
     job = add(jobs)
     canceled, lost = add(jobs, 1), "0" * 32

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from pixmill.jobs.list_files import FOLDER as LISTS
 from pixmill.jobs.list_files import drop_work_folder, work_folders
 from pixmill.jobs.results import FOLDER
-from pixmill.jobs.shard_files import PARTS, SHARDS
+from pixmill.jobs.shard_files import PARTS, SHARDS, left_folders
 from pixmill.store.jobs import FINISHED
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ Kind = Literal[
     "list without job",
     "folder without job",
     "shard without job",
+    "unfinished folder",
 ]
 
 
@@ -72,6 +73,8 @@ def find_lost(jobs: Jobs, results: BlobStore, before: datetime) -> Iterator[Lost
         if not _needs_files(jobs.find(id_)):
             yield Lost("folder without job", str(path), id_)
     yield from _lost_shards(jobs, results, before)
+    for path in left_folders(results, before):
+        yield Lost("unfinished folder", str(path))
 
 
 def _lost_shards(jobs: Jobs, results: BlobStore, before: datetime) -> Iterator[Lost]:
@@ -100,6 +103,8 @@ def drop(jobs: Jobs, results: BlobStore, lost: Lost) -> None:
         case "shard without job":
             if not _needs_files(jobs.find(lost.job)):
                 results.delete(lost.name)
+        case "unfinished folder":
+            drop_work_folder(Path(lost.name))
         case "folder without job":
             if not _needs_files(jobs.find(lost.job)):
                 drop_work_folder(Path(lost.name))

@@ -11,6 +11,8 @@ import codecs
 import gzip
 import json
 import zlib
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from pixmill.errors import OutputError, UsageError
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pixmill.store.shards import Shard, ShardId
 
 SHARDS, PARTS = "shards", "parts"
+ATTEMPT = "shard-"  # what the folder of an attempt at work is called, in the spool
 Table = Literal["rows", "errors"]
 TABLES: tuple[Table, ...] = ("rows", "errors")
 Document = Literal["order", "palette"]
@@ -149,6 +152,18 @@ def drop_files(blobs: BlobStore, job_id: str) -> None:
     for folder in (SHARDS, PARTS):
         for info in blobs.all(f"{folder}/{job_id}"):
             blobs.delete(info.name)
+
+
+def left_folders(blobs: BlobStore, before: datetime) -> Iterator[Path]:
+    """Give the folders of attempts that a kill left before a time. Raises OutputError."""
+    spool = blobs.spool
+    try:
+        for path in spool.glob(f"{ATTEMPT}*"):
+            with suppress(FileNotFoundError):  # dropped meanwhile
+                if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
+                    yield path
+    except OSError as error:
+        raise OutputError(f"{spool} can not be used: {error.strerror or error}") from error
 
 
 def _items_name(id_: ShardId) -> str:

@@ -6,10 +6,13 @@ at once where the job is over or the process ends.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
 import time
 from collections import deque
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixmill.batch.progress import Progress
@@ -19,16 +22,14 @@ from pixmill.errors import InternalError, OutputError, RunError
 from pixmill.ingest.arrivals import Arrivals, Sender
 from pixmill.ingest.keeper import ArchiveKeeper
 from pixmill.jobs.patience import patient
-from pixmill.jobs.shard_files import drop_part, put_part, read_document, read_items
+from pixmill.jobs.shard_files import ATTEMPT, drop_part, put_part, read_document, read_items
 from pixmill.jobs.shard_orders import ShardOrder, matcher_of
 from pixmill.store.shards import Counts
-from pixmill.store.work_folder import work_folder
 from pixmill.telemetry.traces import is_shown, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from pixmill.batch.job import Row
     from pixmill.batch.options import Shared
@@ -263,10 +264,13 @@ class ShardWork:
 def _folder(spool: Path) -> Iterator[Path]:
     """Give a folder for as long as the context lasts."""
     try:
-        with work_folder(spool, "shard-") as path:
-            yield path
+        path = Path(tempfile.mkdtemp(prefix=ATTEMPT, dir=spool))
     except OSError as error:
         raise OutputError(f"{spool} can not be used: {error.strerror or error}") from error
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 class _Turns:
