@@ -66,7 +66,7 @@ class World:
     catalog_ms_a_worker_second: float
     shard_extra_s: float  # files, client and table of a shard
     # Settings of pixmill.
-    slots: int = 8
+    slots: int = 2
     shard_lines: int = 2000
     fetchers: int = 64
     per_host: int = 16  # of each shard; all workers share them (jobs/host_shares.py)

@@ -55,7 +55,6 @@ class Cluster:
             "PIXMILL_DATA": str(folder / "data"),
             "PIXMILL_ALLOW_NETWORKS": "127.0.0.0/8",
             "PIXMILL_WORKERS": "1",
-            "PIXMILL_SHARDS": "2",
             "PIXMILL_SHARD_LINES": "20",
             "PIXMILL_JOB_LEASE": "3",
             **more,

@@ -102,7 +102,6 @@ def write_list(origin, folder):
 def test_no_row_is_lost_or_stands_twice(rabbit, own_postgres, origin, tmp_path, seed):
     urls = write_list(origin, tmp_path)
     env = {
-        "PIXMILL_SHARDS": "8",
         "PIXMILL_SHARD_LINES": "50",
         "PIXMILL_JOB_LEASE": "6",
         "PIXMILL_PER_HOST": "8",

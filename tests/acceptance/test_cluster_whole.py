@@ -72,7 +72,6 @@ def test_a_list_and_cameras_go_through_a_cluster_over_s3(
     path = listed(tmp_path, lines)
     env = {
         **s3_bucket.environment,
-        "PIXMILL_SHARDS": "8",
         "PIXMILL_SHARD_LINES": "125",
         "PIXMILL_JOB_LEASE": "30",
     }

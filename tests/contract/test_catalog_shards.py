@@ -10,8 +10,8 @@ import pytest
 from pixmill.store import open_catalog
 from pixmill.store.jobs import NewJob, Outcome, Progress
 from pixmill.store.shards import (
-    MAX_ATTEMPTS,
     MAX_DEATHS,
+    MAX_FAILURES,
     MOST_TOLD,
     Counts,
     NewShard,
@@ -557,14 +557,15 @@ def test_the_standing_sums_up_what_is_done(catalog, shards):
 
 
 def test_a_shard_that_fails_each_time_is_dead_with_its_cause(shards, job_id):
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(MAX_FAILURES - 1):
+        assert shards.hand_back(claim(shards, job_id), "the disk is full", how="failed")
         assert shards.hand_back(claim(shards, job_id), "its worker was stopped")
     shard = claim(shards, job_id)
     assert shards.hand_back(shard, "the disk is full", how="failed")
     dead = shards.find(shard.id)
     assert (dead.state, dead.failed_attempts[-1].cause) == ("dead", "the disk is full")
     assert shards.redrive(job_id) == 1
-    for _ in range(MAX_ATTEMPTS - 1):
+    for _ in range(MAX_FAILURES - 1):
         assert shards.hand_back(claim(shards, job_id), "the disk is full", how="failed")
         assert shards.find(shard.id).state == "waiting"
     assert shards.commit(claim(shards, job_id), Counts(1))
@@ -652,5 +653,12 @@ def test_only_a_commands_job_is_abandoned(catalog, clock):
     catalog.jobs.move(canceled, "cancel")
     clock.forward(LEASE_S + 1)
     assert abandoned(catalog, clock()) == [canceled]
-    catalog.jobs.move(canceled, "expire")
+    moment = clock()
+    assert catalog.jobs.abandon(canceled, moment, "tidy", LEASE_S)
+    assert not catalog.jobs.abandon(canceled, moment, "another", LEASE_S)
     assert abandoned(catalog, clock()) == []
+    assert catalog.jobs.claim_this(canceled, "its command", LEASE_S) is None
+    clock.forward(LEASE_S + 1)  # who began to delete it was killed
+    assert abandoned(catalog, clock()) == [canceled]
+    assert catalog.jobs.claim_this(canceled, "its command", LEASE_S)
+    assert not catalog.jobs.abandon(canceled, clock(), "late", LEASE_S)

@@ -24,6 +24,7 @@ class Permits:
     def take(self, host, wake):
         if self.number:
             self.number -= 1
+            self.forget(host, wake)
             return True
         if wake not in self.waiting:
             self.waiting.append(wake)
@@ -33,10 +34,10 @@ class Permits:
         if wake in self.waiting:
             self.waiting.remove(wake)
 
-    def give_back(self, host):
+    def give_back(self, host, wake=None):
         self.number += 1
-        for wake in list(self.waiting):
-            assert wake()
+        for each in list(self.waiting):
+            assert each == wake or each()
 
 
 def gates(number, per_host=2):

@@ -91,11 +91,31 @@ def test_those_who_wait_have_their_turns_in_order(shares):
     assert not second.take()
     assert not third.take()
     assert not first.take()
-    for taker, others in ((second, (third, first)), (third, (first,)), (first, ())):
-        shares.give_back(HOST)
+    turns = ((first, second, (third, first)), (first, third, (first,)), (second, first, ()))
+    for giver, taker, others in turns:
+        shares.give_back(HOST, giver.wake)
         assert taker.woken.is_set()
         assert not any(other.woken.is_set() for other in others)
         assert not any(other.take() for other in others)  # it is kept for the one who was woken
+        assert taker.take()
+
+
+def test_who_gives_a_permit_back_has_it_again_while_it_has_no_more_than_others(shares, hosts):
+    """So that no other is woken for it: the two of them have as many all the time."""
+    hosts.given[HOST] = 4
+    one, two = Taker(shares), Taker(shares)
+    one.wait()
+    assert one.take()
+    assert two.take()
+    assert two.take()
+    for taker in (one, two) * 3:
+        assert not one.take()
+        assert not two.take()
+        shares.give_back(HOST, taker.wake)
+        assert not one.woken.is_set()
+        assert not two.woken.is_set()
+        other = two if taker is one else one
+        assert not other.take()
         assert taker.take()
 
 
@@ -109,7 +129,7 @@ def test_who_does_not_wait_any_more_holds_nobody_up(shares, gone):
     if gone == "forgets":
         shares.forget(HOST, second.wake)
         shares.forget(HOST, second.wake)
-    shares.give_back(HOST)
+    shares.give_back(HOST, first.wake)
     assert third.woken.is_set()
     assert third.take()
 
@@ -121,8 +141,8 @@ def test_who_is_woken_and_does_not_come_is_passed_over_and_comes_later(shares, m
     assert first.take()
     assert not busy.take()
     assert not third.take()
-    shares.give_back(HOST)
-    shares.give_back(HOST)
+    shares.give_back(HOST, first.wake)
+    shares.give_back(HOST, first.wake)
     assert busy.woken.is_set()
     assert third.woken.is_set()
     assert third.take()
@@ -143,7 +163,7 @@ def test_who_uses_more_than_it_has_takes_none_and_tells_when_it_does_not(
     assert not other.take()
     until(lambda: shares._known[HOST].is_over)
     number = len(hosts.asked)
-    shares.give_back(HOST)
+    shares.give_back(HOST, taker.wake)
     assert not other.take()
     until(lambda: len(hosts.asked) > number)  # at once, since others wait for it
     assert hosts.asked[-1] == ({HOST: 1}, [])
@@ -159,7 +179,7 @@ def test_no_more_are_taken_than_were_told_while_the_catalog_is_asked(hosts):
     asks, idle = shares._gathered(all_of_them=True)
     assert asks == {HOST: 1}
     assert not taker.take()
-    shares.give_back(HOST)
+    shares.give_back(HOST, taker.wake)
     assert taker.take()
     assert not taker.take()
     shares._ask(asks, idle)
@@ -200,7 +220,7 @@ def test_what_was_not_renewed_in_time_is_used_no_more(hosts):
     shares.start()
     taker = Taker(shares)
     taker.wait()
-    shares.give_back(HOST)
+    shares.give_back(HOST, taker.wake)
     hosts.broken = True
     until(lambda: not _tries(taker, shares))
     hosts.broken = False
@@ -211,7 +231,7 @@ def test_what_was_not_renewed_in_time_is_used_no_more(hosts):
 def _tries(taker, shares):
     is_taken = taker.take()
     if is_taken:
-        shares.give_back(HOST)
+        shares.give_back(HOST, taker.wake)
     return is_taken
 
 
@@ -237,7 +257,7 @@ def test_of_more_workers_than_permits_each_has_turns_and_never_are_there_more(
             with lock:
                 in_use -= 1
                 done[name] += 1
-            shares.give_back(HOST)
+            shares.give_back(HOST, taker.wake)
 
     with open_catalog(None, tmp_path) as catalog:
         workers = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import pytest
 from pixmill.batch.memory import MemoryPlan
 from pixmill.batch.options import Shared
 from pixmill.errors import OutputError
+from pixmill.jobs import shard_work as module
 from pixmill.jobs.shard_files import put_document, put_items, read_part
 from pixmill.jobs.shard_orders import ShardOrder
 from pixmill.jobs.shard_work import ShardWork, Site, _Turns
@@ -23,6 +25,7 @@ from pixmill.store.jobs import NewJob
 from pixmill.store.memory import MemoryArchive, MemoryBlobs
 from pixmill.store.shards import MAX_DEATHS, Counts, NewShard, ShardId
 from tests.contract.catalogs import plan
+from tests.origin import Origin, answer
 from tests.unit.shard_jobs import csv_list, job_of
 
 OWNER, NAME = "me", "worker me"
@@ -127,12 +130,26 @@ def shaky(shards):
 
 
 @pytest.fixture
-def work(blobs, shaky, told):
+def busy(blobs, shaky, told):
+    """It as a worker has it."""
+    settings = Settings(shards=1, allow_networks=["127.0.0.0/8"])
     site = Site(
-        Settings(), SimpleNamespace(shards=shaky), blobs, MemoryArchive, Shared(None, PLAN, 1),
+        settings, SimpleNamespace(shards=shaky), blobs, MemoryArchive, Shared(None, PLAN, 1),
         None, OWNER, NAME,
     )  # fmt: skip
-    return ShardWork(site, lambda what, error: told.append((what, str(error))), WorkerMetrics())
+    work = ShardWork(site, lambda what, error: told.append((what, str(error))), WorkerMetrics())
+    yield work
+    work.stopping = True
+    work.close()
+
+
+@pytest.fixture
+def work(busy, monkeypatch):
+    """It, where each call returns as soon as its shard is over."""
+    monkeypatch.setattr(module, "_FEW", -1)
+    monkeypatch.setattr(module, "_FEW_OF", -1)
+    monkeypatch.setattr(busy, "_rest", lambda: None)
+    return busy
 
 
 def number_done(work):
@@ -204,7 +221,7 @@ def test_what_could_never_be_done_is_handed_back_however_often(work, shards, blo
     shard = shards.claim(id_, OWNER, NAME)
     for attempts in (1, 7, 1023, 1024, 10**6):
         object.__setattr__(shard, "attempts", attempts)
-        work._attempt(shard)
+        work._attempt(shard, threading.Event())
     assert "order.json" in causes(shards, id_)[0]
 
 
@@ -225,7 +242,7 @@ def test_items_that_are_not_those_of_the_shard_are_never_its_rows(work, shards, 
     for others in (items(1), items(0)[:1], items(0) + items(1)):
         put_items(blobs, id_, others)
         shard = shards.claim(id_, OWNER, NAME)
-        work._attempt(shard)
+        work._attempt(shard, threading.Event())
         assert shards.find(id_).state == "waiting"
     assert parts(blobs) == []
     put_items(blobs, id_, items(0))
@@ -278,32 +295,92 @@ def test_what_is_of_a_job_that_is_over_is_left(work, catalog, shards, blobs, job
     assert parts(blobs) == []
 
 
-def test_what_kills_workers_has_nothing_else_beside_it(work, shards, job_id):
-    """Not even operations: they would be held to be what its worker died of."""
-    id_, order = ShardId(job_id, 0), []
+@pytest.fixture
+def hanging(blobs, job_id):
+    """The second line of the first shard hangs until this is set."""
+    release = threading.Event()
+
+    async def hold(exchange):
+        await asyncio.to_thread(release.wait, 60)
+        await answer(status=404)(exchange)
+
+    with Origin() as origin:
+        first, second = items(0)
+        held = second._replace(url=origin.on("/held", hold), error=None)
+        put_items(blobs, ShardId(job_id, 0), [first, held])
+        yield release
+        release.set()
+
+
+def until(is_so):
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_shard_that_waits_for_the_last_of_its_lines_gives_its_place_up(
+    busy, shards, hanging, job_id
+):
+    first, second = ShardId(job_id, 0), ShardId(job_id, 1)
+    busy.do(first)  # returns though its server hangs
+    assert shards.find(first).state == "running"
+    busy.do(second)
+    until(lambda: shards.find(second).state == "done")
+    assert shards.find(first).state == "running"
+    hanging.set()
+    until(lambda: shards.find(first).state == "done")
+    assert shards.find(first).counts.failed == {"invalid_url": 1, "http_error": 1}
+
+
+def test_no_more_are_begun_than_may_be_waited_for(busy, shards, hanging, job_id):
+    busy._threads._max_workers = 1
+    threading.Thread(target=busy.do, args=[ShardId(job_id, 0)]).start()
+    until(lambda: shards.find(ShardId(job_id, 0)).state == "running")
+    late = threading.Thread(target=busy.do, args=[ShardId(job_id, 1)])
+    late.start()
+    late.join(0.3)
+    assert shards.find(ShardId(job_id, 1)).state == "waiting"
+    hanging.set()
+    late.join(30)
+    until(lambda: shards.find(ShardId(job_id, 1)).state == "done")
+
+
+def test_a_shard_that_is_alone_keeps_its_place(busy, shards, hanging, job_id):
+    id_ = ShardId(job_id, 0)
     shards.hand_back(shards.claim(id_, "another", "another"), "it died", how="died")
-    began, may_end = threading.Event(), threading.Event()
+    thread = threading.Thread(target=busy.do, args=[id_])
+    thread.start()
+    until(lambda: shards.find(id_).state == "running")
+    thread.join(1.0)
+    assert thread.is_alive()
+    hanging.set()
+    thread.join(30)
+    assert shards.find(id_).state == "done"
 
-    def operations():
-        with work.beside():
-            began.set()
-            may_end.wait(10)
-            order.append("operations")
 
-    def shard():
-        work.do(id_)
-        order.append("shard")
+@pytest.mark.usefixtures("hanging")
+def test_what_only_waits_is_handed_back_at_the_end(busy, shards, job_id):
+    id_ = ShardId(job_id, 0)
+    busy.do(id_)
+    busy.stopping = True
+    busy.close()
+    assert causes(shards, id_) == ["its worker was stopped"]
 
-    threads = [threading.Thread(target=each) for each in (operations, shard)]
-    threads[0].start()
-    began.wait(10)
-    threads[1].start()
-    threads[1].join(0.3)
-    assert shards.find(id_).state == "waiting"
-    may_end.set()
-    for thread in threads:
-        thread.join(10)
-    assert order == ["operations", "shard"]
+
+def test_a_worker_in_which_shards_fail_leaves_them_to_others_for_a_while(
+    busy, shards, blobs, job_id, monkeypatch
+):
+    monkeypatch.setattr(module, "_MOST_DOUBLINGS", -1)  # half a second
+    order = blobs.open(f"shards/{job_id}/order.json").read(0, 1 << 20)
+    blobs.delete(f"shards/{job_id}/order.json")
+    began = time.monotonic()
+    busy.do(ShardId(job_id, 0))
+    assert time.monotonic() - began >= 0.5
+    put_document(blobs, job_id, "order", order)
+    busy.do(ShardId(job_id, 1))
+    until(lambda: shards.find(ShardId(job_id, 1)).state == "done")
+    assert busy._failures == 0
 
 
 def test_a_part_that_comes_too_late_is_dropped(work, shards, blobs, job_id):

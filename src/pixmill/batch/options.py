@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pixmill.analysis import Greyed, Task
     from pixmill.analysis.rendering import Made
     from pixmill.batch.memory import MemoryPlan
+    from pixmill.fetch.body import MemoryBudget
     from pixmill.fetch.gate import Permits
     from pixmill.fetch.sources import SourcePattern
     from pixmill.imaging.operations import Chain
@@ -66,12 +67,14 @@ class Shared(NamedTuple):
     """A pool that others use as well, and what a run may take beside it.
 
     Its function answers tasks as `RunOptions.analyze` does. No more than `at_once` images of the
-    run are in it at a time, so that others soon have their turn.
+    run are in it at a time, so that others soon have their turn. Where several runs have the same
+    `bodies`, these are what all their bodies in memory may take.
     """
 
     pool: Pool[Any, Any]
     plan: MemoryPlan
     at_once: int
+    bodies: MemoryBudget | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -93,7 +93,9 @@ class Pipeline:
                 keeping = stack.enter_context(Keeping.open(options.keeper))
             if options.gallery is not None:
                 transforming = stack.enter_context(Transforming.open(options.gallery))
-            fetcher = await stack.enter_async_context(Fetcher(options.fetching(plan.bodies)))
+            budget = options.shared.bodies if options.shared else None
+            fetching = options.fetching(plan.bodies)
+            fetcher = await stack.enter_async_context(Fetcher(fetching, budget=budget))
             cache = None
             if options.cache is not None and transforming is None:
                 cache = stack.enter_context(

@@ -102,6 +102,7 @@ class Run:
         self._finished: queue.SimpleQueue[list[tuple[Item, Outcome]] | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self.stopped = False
+        self._all_begun = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
         self._started = threading.Event()
@@ -138,6 +139,11 @@ class Run:
         """End the iteration early. Safe in a signal handler: SimpleQueue.put is reentrant."""
         self.stopped = True
         self._finished.put(None)
+
+    @property
+    def left(self) -> int | None:
+        """How many items are not finished, once all have begun; None before. For any thread."""
+        return self._window.unfinished if self._all_begun else None
 
     def __iter__(self) -> Iterator[tuple[Item, Record] | None]:
         while True:
@@ -230,6 +236,7 @@ class Run:
                 number = await self._window.enter(self._weight(item))
                 await room.acquire()
                 tasks.create_task(self._process(pipeline, room, number, item))
+            self._all_begun = True
         self._window.flush()
         if unread is not None:
             raise unread

@@ -75,6 +75,11 @@ class Window(Generic[T]):
         if run:
             self._emit(run)
 
+    @property
+    def unfinished(self) -> int:
+        """How many have entered and are not finished."""
+        return self._entered - self._next - len(self._finished)
+
     def leave(self, rows: int, n_bytes: int) -> None:
         """Give back the room of rows that were taken."""
         self._rows -= rows

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import tempfile
+import threading
 import warnings
 from typing import IO, TYPE_CHECKING, Self
 
@@ -26,22 +27,25 @@ MAX_CHUNKS = 1024
 
 
 class MemoryBudget:
-    """Bytes that all bodies in memory may hold together. Refuses instead of waiting."""
+    """Bytes that all bodies in memory may hold together. Refuses instead of waiting. Any thread."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
+        self._lock = threading.Lock()
 
     def take(self, size: int) -> bool:
         """Reserve `size` bytes, or reserve none and say False."""
-        if self.used + size > self.limit:
-            return False
-        self.used += size
-        return True
+        with self._lock:
+            if self.used + size > self.limit:
+                return False
+            self.used += size
+            return True
 
     def give(self, size: int) -> None:
         """Return `size` reserved bytes."""
-        self.used -= size
+        with self._lock:
+            self.used -= size
 
 
 class Body:

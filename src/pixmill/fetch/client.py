@@ -80,6 +80,7 @@ class Fetcher:
         self,
         options: FetchOptions,
         *,
+        budget: MemoryBudget | None = None,
         rng: random.Random | None = None,
         wall_clock: Callable[[], float] = time.time,
         getaddrinfo: GetAddrInfo = socket.getaddrinfo,
@@ -95,7 +96,7 @@ class Fetcher:
         self._check_address = address_check(options.open_networks)
         # Lists name the same servers over and over.
         self._read_authority = lru_cache(maxsize=1024)(read_authority)
-        self.budget = MemoryBudget(options.memory_bytes)
+        self.budget = budget or MemoryBudget(options.memory_bytes)
         self.spill = SpillBudget.of(options)
         self._slots = Gate(options.fetchers)
         # Twice, so that after some that hang those who come next have their time to be answered.

@@ -110,5 +110,5 @@ class Permits(Protocol):
     def forget(self, host: str, wake: Callable[[], bool]) -> None:
         """Wait no more."""
 
-    def give_back(self, host: str) -> None:
-        """Give back a permit that was taken."""
+    def give_back(self, host: str, wake: Callable[[], bool]) -> None:
+        """Give back a permit that was taken, and come for the next, or wait no more."""

@@ -164,10 +164,16 @@ class HostGate(Gate):
         if self._permits is not None and not self._wants_permit:
             self._permits.forget(self._host, self._wake)
 
+    def release(self) -> None:
+        """Leave, and let the next one in."""
+        super().release()
+        if self._wants_permit and not self.waiting:
+            self.rest()
+
     def give_back(self) -> None:
         """Give the permit back."""
         if self._permits is not None:
-            self._permits.give_back(self._host)
+            self._permits.give_back(self._host, self._wake)
             self._set_pace(self.active, wants_permit=self._wants_permit)
 
     def _set_pace(self, active: int, *, wants_permit: bool) -> None:

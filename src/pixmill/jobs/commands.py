@@ -12,12 +12,10 @@ import os
 import secrets
 import threading
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from pixmill.batch.job import run_job
 from pixmill.errors import JobStalled, OutputError, OutputLocked, ResumeRefused, UsageError
-from pixmill.jobs.expiry import Expiry
 from pixmill.jobs.extra import needing_celery
 from pixmill.jobs.list_orders import COMMAND
 from pixmill.jobs.patience import Sparingly
@@ -25,7 +23,6 @@ from pixmill.jobs.sharding import Sharded, drop_shards
 from pixmill.store import open_catalog, open_results, where
 from pixmill.store.jobs import FINISHED, NewJob, Outcome
 from pixmill.store.jobs import Progress as Told
-from pixmill.store.opening import utc_now
 from pixmill.telemetry.traces import span, traces_sent
 
 if TYPE_CHECKING:
@@ -205,28 +202,7 @@ def open_cluster(
         relay.start()
         stack.callback(relay.stop)
         blobs = open_results(where(settings).blobs, settings.data)
-        _tidy(settings, catalog, blobs, told)
         yield ClusterCarrier(settings, catalog, blobs, told)
-
-
-def _tidy(
-    settings: Settings,
-    catalog: Catalog,
-    blobs: BlobStore,
-    told: Callable[[str, BaseException], None],
-) -> None:
-    """Begin to drop what commands left that never came again: a cluster may have no service.
-
-    What is not dropped by the end of this process is by that of another.
-    """
-
-    def drop() -> None:
-        try:
-            Expiry(catalog, blobs).drop_abandoned(utc_now() - timedelta(days=settings.job_keep))
-        except OutputError as error:
-            told("what other commands left can not be dropped", error)
-
-    threading.Thread(target=drop, name="pixmill-tidy", daemon=True).start()
 
 
 def _job_id(job: Table) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pixmill.jobs.list_files import clear
-from pixmill.jobs.list_orders import COMMAND, KINDS
+from pixmill.jobs.list_orders import KINDS
 from pixmill.jobs.sharding import drop_shards
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 KNOWN = timedelta(days=30)  # an expired job is told of for so long after its end
 _AT_ONCE = 100
+_DROPPING_S = 600.0  # for which an abandoned job is held while its files are deleted
 
 
 class Expiry:
@@ -35,10 +37,9 @@ class Expiry:
 
     def clear(self, job: Job) -> None:
         """Delete the files of a job that has ended and is not at work."""
-        if job.kind in {*KINDS, COMMAND}:
-            drop_shards(self._catalog, self._results, job.id)
         if job.kind in KINDS:
             clear(self._results, job)
+            drop_shards(self._catalog, self._results, job.id)
         elif job.outcome.result:
             self._results.delete(job.outcome.result.name)
 
@@ -56,11 +57,19 @@ class Expiry:
         return number + self.drop_abandoned(moment)
 
     def drop_abandoned(self, moment: datetime) -> int:
-        """Expire jobs of commands from before a time that nobody ran again since; how many."""
+        """Drop jobs of commands from before a time that nobody ran again since; how many."""
         number = 0
         while found := self._jobs.abandoned_before(moment, _AT_ONCE):
-            for job in found:
-                self._jobs.move(job.id, "cancel")
-                self.expire(job)
-            number += len(found)
+            mine = [job for job in found if self._drop(job, moment)]
+            number += len(mine)
+            if not mine:  # all of them are others' by now
+                break
         return number
+
+    def _drop(self, job: Job, moment: datetime) -> bool:
+        """Delete what there is of a job, which is held meanwhile: its command may come again."""
+        if not self._jobs.abandon(job.id, moment, secrets.token_hex(16), _DROPPING_S):
+            return False
+        drop_shards(self._catalog, self._results, job.id)
+        self._jobs.drop(job.id)
+        return True

@@ -4,27 +4,28 @@ However many workers there are, a server has no more than `per_host` requests at
 keeps who has how many of them; a worker asks for its share of a server when it first needs it, and
 again while it uses it, a number of servers at a time. A worker that comes later has its part once
 the others have come to know of it, and given back what is over theirs: who has less than it uses
-takes none until it uses no more than it has. Within the worker those who wait have their turns in
-order.
+takes none until it uses no more than it has. Within the worker all who wait have about as many: a
+permit goes to who has the fewest, most often who gave it back, which costs no other a wake.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pixmill.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pixmill.store.shards import Hosts
 
+Wake = Callable[[], bool]
 _GATHER_S = 0.15
 _EVERY_S = 2.0
+_SOON_S = 0.15  # and twice as long each time, where there is none at all
 _IDLE_S = 4.0
 _KEPT_S = 1.0  # a permit for one who was woken
 
@@ -39,45 +40,66 @@ class _Host:
     used_at: float = 0.0
     asked: bool = False
     is_over: bool = False  # more are in use than there are
-    waiting: deque[Callable[[], bool]] = field(default_factory=deque)
-    woken_at: float | None = None  # who waits longest
+    used_by: Counter[Wake] = field(default_factory=Counter)
+    waiting: dict[Wake, None] = field(default_factory=dict)  # who has waited longest comes first
+    late: set[Wake] = field(default_factory=set)  # who was woken, and has not come
+    woken: tuple[Wake, float] | None = None
 
     @property
     def has_one(self) -> bool:
         """Whether there is a permit that nobody uses."""
         return self.used < self.permits and time.monotonic() <= self.good_until
 
-    def next(self) -> Callable[[], bool] | None:
+    def next(self) -> Wake | None:
         """Give whom to wake, where there is a permit for one who waits."""
         if not self.waiting or not self.has_one:
             return None
         now = time.monotonic()
-        if self.woken_at is None:
-            self.woken_at = now
-        elif now - self.woken_at > _KEPT_S:  # it is busy with something else
-            self.waiting.rotate(-1)
-            self.woken_at = now
-        return self.waiting[0]
+        first = min(self.waiting, key=self._place)
+        if self.woken is None or self.woken[0] != first:
+            self.woken = first, now
+        elif now - self.woken[1] > _KEPT_S:  # it is busy with something else
+            self.late.add(first)
+            first = min(self.waiting, key=self._place)
+            self.woken = first, now
+        return first
 
-    def take(self, wake: Callable[[], bool]) -> bool:
-        """Take a permit, unless others wait for it."""
-        is_next = not self.waiting or self.waiting[0] == wake
-        if is_next and self.has_one:
+    def _place(self, wake: Wake) -> tuple[bool, int]:
+        return wake in self.late, self.used_by[wake]
+
+    def take(self, wake: Wake) -> bool:
+        """Take a permit, unless one waits for it who has fewer, or as many and waited before."""
+        self.late.discard(wake)
+        if self.has_one and self._is_first(wake):
             self.leave(wake)
             self.used += 1
+            self.used_by[wake] += 1
             return True
-        if wake not in self.waiting:
-            self.waiting.append(wake)
-        elif is_next:
-            self.woken_at = None  # in vain
+        self.waiting.setdefault(wake)
         return False
 
-    def leave(self, wake: Callable[[], bool]) -> None:
+    def _is_first(self, wake: Wake) -> bool:
+        mine, behind = self._place(wake), False
+        for other in self.waiting:
+            if other == wake:
+                behind = True
+            elif self._place(other) < mine or (self._place(other) == mine and not behind):
+                return False
+        return True
+
+    def give_back(self, wake: Wake) -> None:
+        """Give a permit back."""
+        self.used -= 1
+        self.used_by[wake] -= 1
+        if not self.used_by[wake]:
+            del self.used_by[wake]
+
+    def leave(self, wake: Wake) -> None:
         """Let one wait no more."""
-        if wake in self.waiting:
-            if self.waiting[0] == wake:
-                self.woken_at = None
-            self.waiting.remove(wake)
+        self.waiting.pop(wake, None)
+        self.late.discard(wake)
+        if self.woken and self.woken[0] == wake:
+            self.woken = None
 
 
 class HostShares:
@@ -116,7 +138,7 @@ class HostShares:
             self._changed.notify_all()
         self._thread.join(timeout=5)
 
-    def take(self, host: str, wake: Callable[[], bool]) -> bool:
+    def take(self, host: str, wake: Wake) -> bool:
         """Take a permit, if there is one and nobody waits for it; else wait for one."""
         with self._changed:
             known = self._of(host)
@@ -125,7 +147,7 @@ class HostShares:
         self._wake(host, woken)
         return is_taken
 
-    def forget(self, host: str, wake: Callable[[], bool]) -> None:
+    def forget(self, host: str, wake: Wake) -> None:
         """Wait no more."""
         with self._changed:
             known = self._known.get(host)
@@ -135,19 +157,20 @@ class HostShares:
             woken = known.next()
         self._wake(host, woken)
 
-    def give_back(self, host: str) -> None:
+    def give_back(self, host: str, wake: Wake) -> None:
         """Give back a permit that was taken."""
         with self._changed:
             known = self._of(host)
-            known.used -= 1
+            known.give_back(wake)
             if known.is_over and known.used <= known.permits:  # others wait for it
                 known.is_over = known.asked = False
                 self._new = True
                 self._changed.notify_all()
             woken = known.next()
-        self._wake(host, woken)
+        if woken != wake:  # who comes for it by itself, or waits no more
+            self._wake(host, woken)
 
-    def _wake(self, host: str, wake: Callable[[], bool] | None) -> None:
+    def _wake(self, host: str, wake: Wake | None) -> None:
         """Wake one who waits, without the lock, since it may ask at once; or the one behind it."""
         if wake is not None and not wake():
             self.forget(host, wake)
@@ -162,7 +185,7 @@ class HostShares:
         return known
 
     def _work(self) -> None:
-        due = 0.0
+        due, soon_s = 0.0, _SOON_S
         while True:
             with self._changed:
                 left_s = max(0.0, due - time.monotonic())
@@ -173,10 +196,16 @@ class HostShares:
                     self._changed.wait_for(lambda: self._stopped, _GATHER_S)
                 all_of_them = time.monotonic() >= due
                 asks, idle = self._gathered(all_of_them=all_of_them)
-            if all_of_them:
-                due = time.monotonic() + _EVERY_S
             self._ask(asks, idle)
+            if all_of_them:
+                soon_s = min(_EVERY_S, 2 * soon_s) if self._lacks() else _SOON_S
+                due = time.monotonic() + (soon_s if soon_s > _SOON_S else _EVERY_S)
         self._leave()
+
+    def _lacks(self) -> bool:
+        """Tell whether who waits has no permit at all: others may be giving some back."""
+        with self._changed:
+            return any(known.waiting and not known.permits for known in self._known.values())
 
     def _gathered(self, *, all_of_them: bool) -> tuple[dict[str, int], list[str]]:
         """Tell which servers to ask for, with the permits in use there, and which to let go."""

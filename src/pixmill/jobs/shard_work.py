@@ -11,7 +11,9 @@ import tempfile
 import threading
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,7 +31,6 @@ from pixmill.telemetry.traces import is_shown, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
     from pixmill.batch.job import Row
     from pixmill.batch.options import Shared
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S = 1.0
 _MOST_DOUBLINGS = 6  # of the delay: 64 s
 _PAUSE_S = 2.0
+_FEW, _FEW_OF = 8, 20  # lines that are left: so many, or one in so many
+_TAILS = 16  # shards of which so few are left
 _ENDS = "its worker was stopped"
 
 
@@ -66,6 +69,9 @@ class Site(NamedTuple):
 class ShardWork:
     """Does shards, any number at once, but for one that is to be alone.
 
+    A shard has a place until few of its lines are left: by servers that hang these may take a
+    minute, in which another is begun. Only so many are waited for so.
+
     `told` is given what an operator should know: a sentence, and the error behind it.
     """
 
@@ -76,6 +82,8 @@ class ShardWork:
         self._told = told
         self._metrics = metrics
         self._turns = _Turns()
+        self._threads = ThreadPoolExecutor(site.settings.shards + _TAILS, "pixmill-shard")
+        self._failures = 0  # since one was done
         self._held: set[str] = set()
         self._lost: frozenset[str] = frozenset()
         self._strays: set[str] = set()
@@ -83,7 +91,23 @@ class ShardWork:
         self.stopping = False
 
     def do(self, id_: ShardId) -> None:
-        """Do a shard, if it waits. Raises OutputError where that can not even be asked."""
+        """Do a shard, if it waits; return once it is done, or only the last of its lines are left.
+
+        Raises OutputError where that can not even be asked.
+        """
+        place = threading.Event()
+        future = self._threads.submit(copy_context().run, self._do, id_, place)
+        future.add_done_callback(lambda _: place.set())
+        place.wait()
+        if future.done():
+            future.result()
+            self._rest()
+
+    def close(self) -> None:
+        """Begin no other, and wait for those at work."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _do(self, id_: ShardId, place: threading.Event) -> None:
         shards = self._site.catalog.shards
         while not self.stopping:
             found = shards.find(id_)
@@ -96,13 +120,9 @@ class ShardWork:
                 if shard is None:
                     return
                 if shard.alone == found.alone:
-                    self._attempt(shard)
+                    self._attempt(shard, place)
                     return
                 shards.hand_back(shard, "it is to be done alone")
-
-    def beside(self) -> AbstractContextManager[None]:
-        """Do something else than shards until the end of the context, but none beside one alone."""
-        return self._turns.taken(alone=False)
 
     def look(self) -> None:
         """Find out which attempts were given up by others, and mend what could not be written down.
@@ -123,7 +143,14 @@ class ShardWork:
             shards.hand_back(held[attempt], "its worker never came to know that it had begun")
         self._strays = strays
 
-    def _attempt(self, shard: Shard) -> None:
+    def _rest(self) -> None:
+        """Take nothing for a while, where shards fail here: others may do better."""
+        delay_s = 2.0 ** min(self._failures, _MOST_DOUBLINGS) if self._failures else 0.0
+        until = time.monotonic() + delay_s
+        while self._failures and not self.stopping and time.monotonic() < until:
+            time.sleep(min(0.2, delay_s))
+
+    def _attempt(self, shard: Shard, place: threading.Event) -> None:
         lines, attempts = shard.lines, shard.attempts
         number = shard.id.number
         with span(
@@ -131,7 +158,7 @@ class ShardWork:
             first_line=lines.first_line, last_line=lines.last_line, items=lines.items,
             worker=self._site.name,
         ) as told:  # fmt: skip
-            outcome, counts = self._attempted(shard)
+            outcome, counts = self._attempted(shard, place)
             told.add(outcome=outcome)
             if counts is not None:
                 failed = sum(counts.failed.values())
@@ -141,7 +168,7 @@ class ShardWork:
             if outcome == "done" and not is_shown(number):
                 told.drop()
 
-    def _attempted(self, shard: Shard) -> tuple[Outcome, Counts | None]:
+    def _attempted(self, shard: Shard, place: threading.Event) -> tuple[Outcome, Counts | None]:
         """Make an attempt; tell what became of it, and of its items if it came to its end."""
         attempt, began = str(shard.attempt), time.monotonic()
         what = f"shard {shard.id.number} of job {shard.id.job_id}"
@@ -150,12 +177,14 @@ class ShardWork:
         self._held.add(attempt)
         self._metrics.shard_begins()
         try:
-            counts = self._carry_out(shard)
+            counts = self._carry_out(shard, place)
             outcome = "late" if counts is None else "done"
+            self._failures = 0
         except GivenUp as why:
             self._hand_back(shard, str(why))
         except RunError as error:
             self._told(f"{what} was handed back", error)
+            self._failures += 1
             delay_s = 2.0 ** min(shard.attempts, _MOST_DOUBLINGS)
             self._hand_back(shard, str(error), delay_s=delay_s, how="failed")
         except Exception as error:  # noqa: BLE001  whatever it is, it may end no worker
@@ -178,7 +207,7 @@ class ShardWork:
             self._told("what became of a shard can not be written down yet", error)
             self._owed.append((shard, cause, delay_s, how))
 
-    def _carry_out(self, shard: Shard) -> Counts | None:
+    def _carry_out(self, shard: Shard, place: threading.Event) -> Counts | None:
         """Do a shard, and tell what became of its items; None where another had done it."""
         spool = self._site.blobs.spool
         # What is made by then is worth waiting for.
@@ -187,7 +216,7 @@ class ShardWork:
         with _folder(spool) as folder:
             order = ShardOrder.read(read_document(blobs, shard.id.job_id, "order"))
             table = folder / f"part.{order.rows}"
-            counts = self._made(shard, order, table)
+            counts = self._made(shard, order, table, place)
             self._check(shard)
             # What is put and not committed, as where this process dies, goes with the job's files.
             put_part(blobs, shard, table, errors_path(table))
@@ -196,8 +225,8 @@ class ShardWork:
             drop_part(blobs, shard)
             return None
 
-    def _made(self, shard: Shard, order: ShardOrder, table: Path) -> Counts:
-        """Make the part of a shard, as files."""
+    def _made(self, shard: Shard, order: ShardOrder, table: Path, place: threading.Event) -> Counts:
+        """Make the part of a shard, as files; give its place up when few of its lines are left."""
         items = read_items(self._site.blobs, shard.id)
         if (len(items), items[0].line, items[-1].line) != shard.lines[:3]:
             raise OutputError(f"the items of shard {shard.id.number} are not those of its lines")
@@ -205,7 +234,10 @@ class ShardWork:
         with closing(open_table(table, order.table_options(), None)) as sink:
             with self._rows(shard.id.job_id, items, order) as rows:
                 due = time.monotonic() + _LOOK_EVERY_S
+                few = max(_FEW, len(items) // _FEW_OF)
                 for row in rows:
+                    if not shard.alone and rows.left is not None and rows.left <= few:
+                        place.set()
                     if row is not None:
                         sink.write(row[1])
                         progress.add(row[1])
@@ -217,9 +249,7 @@ class ShardWork:
         return Counts(progress.ok, progress.missed, dict(progress.failed))
 
     @contextmanager
-    def _rows(
-        self, job_id: str, items: list[Item], order: ShardOrder
-    ) -> Iterator[Iterator[Row | None]]:
+    def _rows(self, job_id: str, items: list[Item], order: ShardOrder) -> Iterator[_Rows]:
         """Begin the run of a shard's items, and give its rows."""
         site = self._site
         if order.ingest is None:
@@ -234,7 +264,7 @@ class ShardWork:
                 permits=site.permits,
             )
             with Run(items, options) as run:
-                yield iter(run)
+                yield _Rows(run, iter(run))
             return
         archive = site.archive()
         keeper = ArchiveKeeper(archive, originals=order.ingest["originals"])
@@ -249,7 +279,7 @@ class ShardWork:
         stage = Arrivals(keeper, Sender(order.ingest["sender"]))
         try:
             with Run(items, options) as run:
-                yield stage.through(run, order.run)
+                yield _Rows(run, stage.through(run, order.run))
         finally:
             keeper.drop_all()
 
@@ -269,8 +299,26 @@ def _folder(spool: Path) -> Iterator[Path]:
         raise OutputError(f"{spool} can not be used: {error.strerror or error}") from error
     try:
         yield path
+    except OSError as error:
+        raise OutputError(f"what a shard is done with can not be used: {error}") from error
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+class _Rows:
+    """The rows of a run, which tells how many of them are left."""
+
+    def __init__(self, run: Run, rows: Iterator[Row | None]) -> None:
+        self._run = run
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[Row | None]:
+        return self._rows
+
+    @property
+    def left(self) -> int | None:
+        """As `Run.left`."""
+        return self._run.left
 
 
 class _Turns:

@@ -26,6 +26,7 @@ from pixmill.analysis.work import work
 from pixmill.batch.memory import most_workers, plan_memory
 from pixmill.batch.options import PRELOAD_ALL, Shared
 from pixmill.errors import OutputError, UsageError
+from pixmill.fetch.body import MemoryBudget
 from pixmill.imaging.probe import Limits
 from pixmill.jobs.cluster import OPERATIONS, SHARD, Broker, make_app, queue_name
 from pixmill.jobs.executor import Executor
@@ -121,7 +122,12 @@ class _Process:
                 return opened()
 
         plan = plan_memory(settings.memory, self._pool.workers, WORKER_BYTES)
-        shared = Shared(self._pool, plan.of_a_list(settings.shards), _AHEAD * self._pool.workers)
+        shared = Shared(
+            self._pool,
+            plan.of_a_list(settings.shards),
+            _AHEAD * self._pool.workers,
+            MemoryBudget(plan.bodies),
+        )
         self._hosts = HostShares(
             catalog.hosts,
             self.worker.token,
@@ -175,9 +181,13 @@ class _Process:
         signals.worker_shutting_down.connect(self._end, weak=False)
         try:
             celery.start()
+            # Those whose place was given up are at work yet, for as long as `_end` lets them.
+            if self._ending.is_set():
+                self._shards.close()
         finally:
             self._ending.set()
             self._shards.stopping = True
+            self._shards.close()
             self._relay.stop()
             self._hosts.stop()
             self._jobs.stop(0.0)
@@ -232,8 +242,7 @@ class _Process:
         self._insisting(lambda: self._shards.do(ShardId(job_id, number)))
 
     def _do_operations(self, job_id: str) -> None:
-        with self._shards.beside():
-            self._insisting(lambda: self._jobs.take(job_id))
+        self._insisting(lambda: self._jobs.take(job_id))
 
     def _insisting(self, do: Callable[[], None]) -> None:
         """Do what a message asks for, again while the catalog can not be asked."""

@@ -172,7 +172,7 @@ class Settings(BaseSettings):
         "(default: none, all is done by this process)",
     )
     shards: int = Field(
-        8, ge=1, le=64, description="shards of lists that a worker of a cluster does at once"
+        2, ge=1, le=64, description="shards of lists that a worker of a cluster does at once"
     )
     shard_lines: int = Field(
         2000, ge=1, le=65_536, description="most lines of a list that go to a worker at once"

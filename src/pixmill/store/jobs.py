@@ -201,10 +201,13 @@ class Jobs(Protocol):
         """
 
     def finished_before(self, moment: datetime, limit: int) -> list[Job]:
-        """List jobs that ended before a time and are not expired, the oldest first."""
+        """List jobs of keys that ended before a time and are not expired, the oldest first."""
 
     def abandoned_before(self, moment: datetime, limit: int) -> list[Job]:
         """List jobs of commands from before a time that nobody has, and whose shards rest since."""
+
+    def abandon(self, id_: str, moment: datetime, owner: str, lease_s: float) -> bool:
+        """Take such a job, for whoever deletes what there is of it; whether it was one yet."""
 
     def forget(self, moment: datetime) -> int:
         """Drop what is known of jobs that ended before a time and are expired; tell how many."""

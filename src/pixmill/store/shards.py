@@ -8,7 +8,7 @@ lost or come twice; what is so stands here alone.
 
 A worker that dies costs each of its shards an attempt. Which of several killed it is not known, so
 each of them is next run alone; one that dies alone so `MAX_DEATHS` times is dead, until `redrive`,
-as is one that failed at its `MAX_ATTEMPTS`th attempt or later.
+as is one that failed `MAX_FAILURES` times.
 
 Every method of the ports raises OutputError where the database can not be used. All are
 synchronous, and any number of threads and processes may call them at once.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ShardState = Literal["waiting", "running", "done", "dead"]
 MAX_DEATHS = 3
-MAX_ATTEMPTS = 20  # of a shard that fails each time
+MAX_FAILURES = 20
 MOST_TOLD = 10  # of a shard's attempts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, func, insert, select, update
@@ -32,7 +33,7 @@ from pixmill.store.sql.webhooks import UNTOLD, WAITING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from pixmill.store.jobs import Event
 
@@ -136,22 +137,35 @@ class SqlJobs(SqlLeases):
         """List jobs that ended before a time and are not expired, the oldest first."""
         states = sources_of("expire")
         query = select(jobs).where(jobs.c.state.in_(states), jobs.c.finished_at < moment)
+        query = query.where(jobs.c.key_id.is_not(None))
         with self._database.reading() as connection:
             found = connection.execute(query.order_by(jobs.c.finished_at).limit(limit))
             return [job_of(row) for row in found]
 
     def abandoned_before(self, moment: datetime, limit: int) -> list[Job]:
         """List jobs of commands from before a time that nobody has, and whose shards rest since."""
-        goes_on = exists().where(
-            shards.c.job_id == jobs.c.id,
-            (shards.c.state == "running") | (shards.c.finished_at >= moment),
-        )
-        query = select(jobs).where(jobs.c.key_id.is_(None), jobs.c.created_at < moment, ~goes_on)
         with self._database.reading() as connection:
-            is_at_rest = jobs.c.state.in_(("stalled", "canceled"))
-            query = query.where(is_free(self._database.time(connection)) | is_at_rest)
+            query = select(jobs).where(self._is_abandoned(connection, moment))
             found = connection.execute(query.order_by(jobs.c.place).limit(limit))
             return [job_of(row) for row in found]
+
+    def abandon(self, id_: str, moment: datetime, owner: str, lease_s: float) -> bool:
+        """Take such a job."""
+        with self._database.writing() as connection:
+            until = self._database.time(connection) + timedelta(seconds=lease_s)
+            this = this_job(id_, None) & self._is_abandoned(connection, moment)
+            values = {"state": "running", "lease_owner": owner, "lease_until": until, **CHANGED}
+            return connection.execute(update(jobs).where(this).values(values)).rowcount == 1
+
+    def _is_abandoned(self, connection: Connection, moment: datetime) -> ColumnElement[bool]:
+        before = self._database.by_all(connection, moment)
+        is_left = is_free(self._database.time(connection))
+        is_left |= jobs.c.state.in_(("stalled", "canceled"))
+        goes_on = exists().where(
+            shards.c.job_id == jobs.c.id,
+            (shards.c.state == "running") | (shards.c.finished_at >= before),
+        )
+        return jobs.c.key_id.is_(None) & is_left & (jobs.c.created_at < before) & ~goes_on
 
     def forget(self, moment: datetime) -> int:
         """Drop what is known of jobs that ended before a time and are expired."""

@@ -224,6 +224,7 @@ shards = Table(
     Column("attempt", String(32)),
     Column("attempts", Integer, nullable=False),
     Column("deaths", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
     Column("alone", Boolean, nullable=False),
     Column("owner", String(32)),
     Column("worker", String(200)),

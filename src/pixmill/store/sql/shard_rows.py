@@ -9,8 +9,8 @@ from sqlalchemy import exists, select, update
 
 from pixmill.store.archive import clean_text
 from pixmill.store.shards import (
-    MAX_ATTEMPTS,
     MAX_DEATHS,
+    MAX_FAILURES,
     MOST_TOLD,
     Attempt,
     Counts,
@@ -66,12 +66,14 @@ def given_up(
     why = clean_text(cause, _CAUSE_CHARS)
     told = [*json.loads(row.failed_attempts), [row.worker, now.isoformat(), why]]
     deaths = row.deaths + (how == "died" and alone)
-    is_over = deaths >= MAX_DEATHS or (how == "failed" and row.attempts >= MAX_ATTEMPTS)
+    failures = row.failures + (how == "failed")
+    is_over = deaths >= MAX_DEATHS or failures >= MAX_FAILURES
     return {
         "state": "dead" if is_over else "waiting",
         "deaths": deaths,
         "alone": row.alone or how == "died",
         "attempt": None,
+        "failures": failures,
         "owner": None,
         "published_at": None,
         "failed_attempts": json.dumps(told[-MOST_TOLD:]),
@@ -88,9 +90,10 @@ def give_up_all(
     """
     held = (shards.c.owner == owner) & (shards.c.state == "running")
     rows = connection.execute(select(shards).where(held).with_for_update()).all()
-    others = len(rows) - 1 + whole
-    beside = f" with {others} more at work" if others else ""
     for row in rows:
+        # What is to be alone has whole jobs beside it all the same, or those would wait for it.
+        others = len(rows) - 1 + (0 if row.alone else whole)
+        beside = f" with {others} more at work" if others else ""
         died = f"its worker {row.worker} died{beside}: nothing was heard of it any more"
         cause = died if known else f"its worker {row.worker} was held to be gone when it began"
         values = given_up(row, cause, now, "died" if known else "left", alone=not others)

@@ -204,7 +204,7 @@ class SqlShards(SqlShardMessages):
 
     def redrive(self, job_id: str) -> int:
         """Let the dead shards of a job wait again."""
-        values = {"state": "waiting", "deaths": 0, "attempts": 0, "published_at": None}
+        values = {"state": "waiting", "deaths": 0, "failures": 0, "published_at": None}
         values |= {"not_before": None}
         query = update(shards).where(shards.c.job_id == job_id, shards.c.state == "dead")
         with self._database.writing() as connection:
@@ -260,6 +260,7 @@ def _row_of(job_id: str, number: int, new: NewShard) -> dict[str, Any]:
         "place": new.place[1],
         "attempts": 0,
         "deaths": 0,
+        "failures": 0,
         "alone": False,
         **_NOTHING,
         "failed_attempts": "[]",

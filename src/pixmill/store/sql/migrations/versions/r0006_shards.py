@@ -57,6 +57,7 @@ def _shards() -> None:
         sa.Column("attempt", sa.String(32)),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("deaths", sa.Integer, nullable=False),
+        sa.Column("failures", sa.Integer, nullable=False),
         sa.Column("alone", sa.Boolean, nullable=False),
         sa.Column("owner", sa.String(32)),
         sa.Column("worker", sa.String(200)),
