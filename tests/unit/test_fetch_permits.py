@@ -17,13 +17,18 @@ ORIGIN = ("http", "a", 80)
 class Permits:
     """So many permits, for whoever comes first."""
 
-    def __init__(self, number):
-        self.number = number
+    def __init__(self, number, turns):
+        self.number, self.turns = number, turns
+        self.used = 0
         self.waiting = []
+
+    def pace(self, host):
+        return self.used / self.turns
 
     def take(self, host, wake):
         if self.number:
             self.number -= 1
+            self.used += 1
             self.forget(host, wake)
             return True
         if wake not in self.waiting:
@@ -36,12 +41,13 @@ class Permits:
 
     def give_back(self, host, wake=None):
         self.number += 1
+        self.used = max(0, self.used - 1)
         for each in list(self.waiting):
             assert each == wake or each()
 
 
 def gates(number, per_host=2):
-    permits = Permits(number)
+    permits = Permits(number, per_host)
     return permits, HostGates(per_host, PATIENCE_S, permits)
 
 

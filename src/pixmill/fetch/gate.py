@@ -107,6 +107,9 @@ class Permits(Protocol):
         whether anybody is there to be woken.
         """
 
+    def pace(self, host: str) -> float:
+        """Tell which part of the turns that a server gives is used here, from 0 to 1."""
+
     def forget(self, host: str, wake: Callable[[], bool]) -> None:
         """Wait no more."""
 

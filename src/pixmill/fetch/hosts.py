@@ -37,9 +37,9 @@ class HostGate(Gate):
     times that in any case: to wait behind others is no fault, but behind a server that hangs all of
     them would wait in turn. Its pauses are taken from their time, however many they are.
 
-    With `permits` whoever comes in has one of them, too. Where these are fewer than the turns that
-    there could be, time runs slower in proportion, and not at all where there are none: nobody is
-    given up who waits for permits only.
+    With `permits` whoever comes in has one of them, too. Where fewer of these are used here than
+    the server has turns, time runs slower in proportion, and not at all where there are none:
+    nobody is given up who waits for permits only.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class HostGate(Gate):
             self._losing_patience = None
         if self._permits is not None and self._wants_permit:
             self._permits.forget(self._host, self._wake)
-            self._set_pace(self.active, wants_permit=False)
+            self._set_pace(wants_permit=False)
 
     @contextmanager
     def blameless(self) -> Iterator[None]:
@@ -146,7 +146,7 @@ class HostGate(Gate):
             return True
         self._loop = asyncio.get_running_loop()
         is_taken = self._permits.take(self._host, self._wake)
-        self._set_pace(self.active + is_taken, wants_permit=not is_taken)
+        self._set_pace(wants_permit=not is_taken)
         return is_taken
 
     def _wake(self) -> bool:
@@ -159,7 +159,7 @@ class HostGate(Gate):
         return True
 
     def _permitted(self) -> None:
-        self._set_pace(self.active, wants_permit=False)
+        self._set_pace(wants_permit=False)
         self.admit()
         if self._permits is not None and not self._wants_permit:
             self._permits.forget(self._host, self._wake)
@@ -174,11 +174,13 @@ class HostGate(Gate):
         """Give the permit back."""
         if self._permits is not None:
             self._permits.give_back(self._host, self._wake)
-            self._set_pace(self.active, wants_permit=self._wants_permit)
+            self._set_pace(wants_permit=self._wants_permit)
 
-    def _set_pace(self, active: int, *, wants_permit: bool) -> None:
+    def _set_pace(self, *, wants_permit: bool) -> None:
         self._wants_permit = wants_permit
-        pace = min(1.0, active / int(self.limit)) if wants_permit else 1.0
+        pace = 1.0
+        if wants_permit and self._permits is not None:
+            pace = min(1.0, self._permits.pace(self._host))
         self._fair.run(asyncio.get_running_loop().time(), pace)
 
     def _schedule_opening(self) -> None:

@@ -147,6 +147,12 @@ class HostShares:
         self._wake(host, woken)
         return is_taken
 
+    def pace(self, host: str) -> float:
+        """Tell which part of all permits of a server is used here."""
+        with self._changed:
+            known = self._known.get(host)
+            return known.used / self._limit if known else 0.0
+
     def forget(self, host: str, wake: Wake) -> None:
         """Wait no more."""
         with self._changed:
@@ -231,7 +237,7 @@ class HostShares:
         good_until = time.monotonic() + self._lease_s
         try:
             shares = self._hosts.share(self._owner, asks, idle, self._limit, self._lease_s)
-        except OutputError as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, the next time may be better
             self._told("shares of servers can not be asked for", error)
             with self._changed:
                 self._new = any(not self._known[host].asked for host in asks if host in self._known)

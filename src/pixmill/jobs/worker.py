@@ -8,6 +8,7 @@ could not start a pool, so it runs threads. Needs the `cluster` extra.
 from __future__ import annotations
 
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -75,6 +76,8 @@ def work_until_stopped(
     """
     if settings.broker is None:
         raise UsageError("a worker needs a broker: --broker amqp://… or PIXMILL_BROKER")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # bodies of many shards may be files
     with ExitStack() as stack:
         name = settings.worker_name
         stack.enter_context(traces_sent("pixmill-worker", told, instance=name))

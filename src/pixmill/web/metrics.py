@@ -149,7 +149,7 @@ class _Cluster:
             registry=registry,
         )
         self.dead_shards = Gauge(
-            "pixmill_dead_shards", "Shards that killed their workers", registry=registry
+            "pixmill_dead_shards", "Shards that nobody does until redriven", registry=registry
         )
         self.open_shards = Gauge(
             "pixmill_open_shards",
