@@ -21,10 +21,12 @@ import pytest
 import trustme
 
 from tests import s3_server as s3
-from tests import services, warm
+from tests import services, tracing, warm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+tracing.trace_patiently()
 
 IMAGES_VARIABLE = "PIXMILL_TEST_IMAGES"
 REQUIRE_VARIABLE = "PIXMILL_REQUIRE_SERVICES"

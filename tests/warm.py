@@ -29,6 +29,7 @@ import psutil
 from pixmill.cli import main
 from pixmill.pool import forkserver as pool_forkserver
 from pixmill.pool import process
+from tests import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -263,6 +264,7 @@ def _measured(data_file: str) -> Iterator[None]:
     if not data_file:
         yield
         return
+    tracing.trace_patiently()
     measure = coverage.Coverage(data_file, data_suffix=True, config_file=str(_CONFIG))
     # That modules are loaded already is known: the tests measure what loading them runs.
     measure.set_option("run:disable_warnings", ["module-not-measured", "no-data-collected"])
