@@ -90,7 +90,7 @@ def test_what_can_not_be_made_or_revoked_is_told(place: Site) -> None:
         trouble = page.locator("#make-trouble")
         for name, sentence in [
             ("", "A key's name is 1 to 100 letters"),
-            ("<b>bold</b>", "A key's name is 1 to 100 letters"),
+            ("<b>bold</b>", "dashes and _, not '<b>bold</b>'"),  # another than before, to wait for
             ("first", "There is a key first already"),
         ]:
             page.get_by_label("Name").fill(name)
