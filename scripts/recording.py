@@ -127,7 +127,7 @@ def drawn(lines: list[tuple[float, str, str]], port: int) -> str:
     """Draw lines that come one after the other."""
     texts = []
     for number, (at, who, said) in enumerate(lines):
-        text = re.sub(r"([?&]code=|/login/)\S+", r"\1…", said).replace(f":{port}", ":5000")
+        text = re.sub(r"([?&]code=|/login/)\S+", r"\1…", said).replace(str(port), "5000")
         text = f"{at:5.1f}  {who:<9} {text}"
         color = COLORS.get(who, WORKER)
         texts.append(
