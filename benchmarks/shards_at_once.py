@@ -17,15 +17,16 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import psutil
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.cluster import Place, Workers, clustered, timed
 from benchmarks.machine import describe, drawn_photo
+from benchmarks.memory import summed_pss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import psutil
 
 EVERY_S = 1.0
 
@@ -56,12 +57,7 @@ class Memory:
 
     def _look(self) -> None:
         while not self._ended.wait(EVERY_S):
-            total = 0
-            for process in self._processes:
-                for each in (process, *process.children(recursive=True)):
-                    with contextlib.suppress(psutil.Error):
-                        total += each.memory_full_info().pss
-            self.most = max(self.most, total)
+            self.most = max(self.most, sum(map(summed_pss, self._processes)))
 
 
 def write_list(place: Place, images: int, hang: float, silent: str) -> None:

@@ -158,18 +158,20 @@ def dead(json: Json = False) -> None:
 @jobs.command()
 def redrive(
     id_: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="The job.", show_default=False)
+        str | None, typer.Argument(metavar="ID", help="The job.", show_default=False)
     ] = None,
     messages: Annotated[
         bool,
         typer.Option(
             "--messages",
+            metavar="",
+            show_default=False,
             help="Instead of a job: empty the dead-letter queue, and tell workers anew what waits.",
         ),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Have the dead shards of a job done again, once what killed its workers is gone."""
+    """Have the dead shards of a job done again, once the cause is gone."""
     from pixmill.jobs.redriving import redrive as redriven  # noqa: PLC0415  help needs none of it
     from pixmill.jobs.redriving import redrive_messages  # noqa: PLC0415
     from pixmill.store.jobs import FINISHED  # noqa: PLC0415

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Wake = Callable[[], bool]
 _GATHER_S = 0.15
 _EVERY_S = 2.0
-_SOON_S = 0.15  # and twice as long each time, where there is none at all
+_SOON_S = 0.3  # and twice as long each time, where there is none at all
 _IDLE_S = 4.0
 _KEPT_S = 1.0  # a permit for one who was woken
 
@@ -204,8 +204,11 @@ class HostShares:
                 asks, idle = self._gathered(all_of_them=all_of_them)
             self._ask(asks, idle)
             if all_of_them:
-                soon_s = min(_EVERY_S, 2 * soon_s) if self._lacks() else _SOON_S
-                due = time.monotonic() + (soon_s if soon_s > _SOON_S else _EVERY_S)
+                if self._lacks():
+                    due = time.monotonic() + soon_s
+                    soon_s = min(_EVERY_S, 2 * soon_s)
+                else:
+                    due, soon_s = time.monotonic() + _EVERY_S, _SOON_S
         self._leave()
 
     def _lacks(self) -> bool:

@@ -26,6 +26,7 @@ from pixmill.ingest.keeper import ArchiveKeeper
 from pixmill.jobs.patience import patient
 from pixmill.jobs.shard_files import ATTEMPT, drop_part, put_part, read_document, read_items
 from pixmill.jobs.shard_orders import ShardOrder, matcher_of
+from pixmill.jobs.turns import Turns
 from pixmill.store.shards import Counts
 from pixmill.telemetry.traces import is_shown, span
 
@@ -81,7 +82,7 @@ class ShardWork:
         self._site = site
         self._told = told
         self._metrics = metrics
-        self._turns = _Turns()
+        self._turns = Turns()
         self._threads = ThreadPoolExecutor(site.settings.shards + _TAILS, "pixmill-shard")
         self._failures = 0  # since one was done
         self._held: set[str] = set()
@@ -95,10 +96,10 @@ class ShardWork:
 
         Raises OutputError where that can not even be asked.
         """
-        place = threading.Event()
-        future = self._threads.submit(copy_context().run, self._do, id_, place)
-        future.add_done_callback(lambda _: place.set())
-        place.wait()
+        freed = threading.Event()
+        future = self._threads.submit(copy_context().run, self._do, id_, freed)
+        future.add_done_callback(lambda _: freed.set())
+        freed.wait()
         if future.done():
             future.result()
             self._rest()
@@ -107,7 +108,7 @@ class ShardWork:
         """Begin no other, and wait for those at work."""
         self._threads.shutdown(cancel_futures=True)
 
-    def _do(self, id_: ShardId, place: threading.Event) -> None:
+    def _do(self, id_: ShardId, freed: threading.Event) -> None:
         shards = self._site.catalog.shards
         while not self.stopping:
             found = shards.find(id_)
@@ -120,7 +121,7 @@ class ShardWork:
                 if shard is None:
                     return
                 if shard.alone == found.alone:
-                    self._attempt(shard, place)
+                    self._attempt(shard, freed)
                     return
                 shards.hand_back(shard, "it is to be done alone")
 
@@ -150,7 +151,7 @@ class ShardWork:
         while self._failures and not self.stopping and time.monotonic() < until:
             time.sleep(min(0.2, delay_s))
 
-    def _attempt(self, shard: Shard, place: threading.Event) -> None:
+    def _attempt(self, shard: Shard, freed: threading.Event) -> None:
         lines, attempts = shard.lines, shard.attempts
         number = shard.id.number
         with span(
@@ -158,7 +159,7 @@ class ShardWork:
             first_line=lines.first_line, last_line=lines.last_line, items=lines.items,
             worker=self._site.name,
         ) as told:  # fmt: skip
-            outcome, counts = self._attempted(shard, place)
+            outcome, counts = self._attempted(shard, freed)
             told.add(outcome=outcome)
             if counts is not None:
                 failed = sum(counts.failed.values())
@@ -168,7 +169,7 @@ class ShardWork:
             if outcome == "done" and not is_shown(number):
                 told.drop()
 
-    def _attempted(self, shard: Shard, place: threading.Event) -> tuple[Outcome, Counts | None]:
+    def _attempted(self, shard: Shard, freed: threading.Event) -> tuple[Outcome, Counts | None]:
         """Make an attempt; tell what became of it, and of its items if it came to its end."""
         attempt, began = str(shard.attempt), time.monotonic()
         what = f"shard {shard.id.number} of job {shard.id.job_id}"
@@ -177,7 +178,7 @@ class ShardWork:
         self._held.add(attempt)
         self._metrics.shard_begins()
         try:
-            counts = self._carry_out(shard, place)
+            counts = self._carry_out(shard, freed)
             outcome = "late" if counts is None else "done"
             self._failures = 0
         except GivenUp as why:
@@ -207,7 +208,7 @@ class ShardWork:
             self._told("what became of a shard can not be written down yet", error)
             self._owed.append((shard, cause, delay_s, how))
 
-    def _carry_out(self, shard: Shard, place: threading.Event) -> Counts | None:
+    def _carry_out(self, shard: Shard, freed: threading.Event) -> Counts | None:
         """Do a shard, and tell what became of its items; None where another had done it."""
         spool = self._site.blobs.spool
         # What is made by then is worth waiting for.
@@ -216,7 +217,7 @@ class ShardWork:
         with _folder(spool) as folder:
             order = ShardOrder.read(read_document(blobs, shard.id.job_id, "order"))
             table = folder / f"part.{order.rows}"
-            counts = self._made(shard, order, table, place)
+            counts = self._made(shard, order, table, freed)
             self._check(shard)
             # What is put and not committed, as where this process dies, goes with the job's files.
             put_part(blobs, shard, table, errors_path(table))
@@ -225,19 +226,19 @@ class ShardWork:
             drop_part(blobs, shard)
             return None
 
-    def _made(self, shard: Shard, order: ShardOrder, table: Path, place: threading.Event) -> Counts:
+    def _made(self, shard: Shard, order: ShardOrder, table: Path, freed: threading.Event) -> Counts:
         """Make the part of a shard, as files; give its place up when few of its lines are left."""
         items = read_items(self._site.blobs, shard.id)
         if (len(items), items[0].line, items[-1].line) != shard.lines[:3]:
             raise OutputError(f"the items of shard {shard.id.number} are not those of its lines")
         progress = Progress()
         with closing(open_table(table, order.table_options(), None)) as sink:
-            with self._rows(shard.id.job_id, items, order) as rows:
+            with self._rows(shard.id.job_id, items, order) as (run, rows):
                 due = time.monotonic() + _LOOK_EVERY_S
                 few = max(_FEW, len(items) // _FEW_OF)
                 for row in rows:
-                    if not shard.alone and rows.left is not None and rows.left <= few:
-                        place.set()
+                    if not shard.alone and run.left is not None and run.left <= few:
+                        freed.set()
                     if row is not None:
                         sink.write(row[1])
                         progress.add(row[1])
@@ -249,7 +250,9 @@ class ShardWork:
         return Counts(progress.ok, progress.missed, dict(progress.failed))
 
     @contextmanager
-    def _rows(self, job_id: str, items: list[Item], order: ShardOrder) -> Iterator[_Rows]:
+    def _rows(
+        self, job_id: str, items: list[Item], order: ShardOrder
+    ) -> Iterator[tuple[Run, Iterator[Row | None]]]:
         """Begin the run of a shard's items, and give its rows."""
         site = self._site
         if order.ingest is None:
@@ -264,7 +267,7 @@ class ShardWork:
                 permits=site.permits,
             )
             with Run(items, options) as run:
-                yield _Rows(run, iter(run))
+                yield run, iter(run)
             return
         archive = site.archive()
         keeper = ArchiveKeeper(archive, originals=order.ingest["originals"])
@@ -279,7 +282,7 @@ class ShardWork:
         stage = Arrivals(keeper, Sender(order.ingest["sender"]))
         try:
             with Run(items, options) as run:
-                yield _Rows(run, stage.through(run, order.run))
+                yield run, stage.through(run, order.run)
         finally:
             keeper.drop_all()
 
@@ -303,46 +306,3 @@ def _folder(spool: Path) -> Iterator[Path]:
         raise OutputError(f"what a shard is done with can not be used: {error}") from error
     finally:
         shutil.rmtree(path, ignore_errors=True)
-
-
-class _Rows:
-    """The rows of a run, which tells how many of them are left."""
-
-    def __init__(self, run: Run, rows: Iterator[Row | None]) -> None:
-        self._run = run
-        self._rows = rows
-
-    def __iter__(self) -> Iterator[Row | None]:
-        return self._rows
-
-    @property
-    def left(self) -> int | None:
-        """As `Run.left`."""
-        return self._run.left
-
-
-class _Turns:
-    """Lets any number work at once, or one alone, who is not kept waiting by those who come."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._at_work = 0
-        self._alone = 0
-
-    @contextmanager
-    def taken(self, *, alone: bool) -> Iterator[None]:
-        """Wait for a turn, and have it until the end of the context."""
-        with self._changed:
-            if alone:
-                self._alone += 1
-                self._changed.wait_for(lambda: not self._at_work)
-            else:
-                self._changed.wait_for(lambda: not self._alone)
-            self._at_work += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._at_work -= 1
-                self._alone -= alone
-                self._changed.notify_all()
