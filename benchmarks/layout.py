@@ -127,7 +127,7 @@ def main() -> None:
         for seed in range(options.rounds):
             urls = drawn(world, seed)
             real = taken_s(world, listed(urls, servers.port, f"{len(name)}-{seed}"))
-            foretold = played(world, urls, random.Random(seed))
+            foretold = played(world, urls, random.Random(seed))[-1]
             ratios.append(real / foretold)
             print(f"  {name}: {real:.1f} / {foretold:.1f}", flush=True)
         print(f"{name:<24} {spread(ratios)}", flush=True)

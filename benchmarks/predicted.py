@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.cluster import Workers, clustered, cpu_seconds, timed
 from benchmarks.machine import describe, spread
 from benchmarks.simulated_job import simulated
-from benchmarks.simulated_shards import ImageClass, World
+from benchmarks.simulated_shards import HERE, ImageClass, World
 
 LEASE_S = 10.0
 KILLS_AT = (0.25, 0.5)  # of the time that two workers are foretold to take in peace
@@ -75,10 +75,8 @@ def main() -> None:
                 coming_s = workers.coming_s
             world = World.calibrated(
                 arguments.images, 1,
-                mix={"photo": 1.0}, cores=1.0, catalog_cores=2.0, lease_s=LEASE_S,
-                per_host=place.per_host, network_mbit_s=1e5, connection_mbit_s=1e5,
-                latency_median_s=0.001, latency_sigma=0.1, gone_part=0.0, flaky_part=0.0,
-                restart_s=coming_s,
+                mix={"photo": 1.0}, lease_s=LEASE_S, per_host=place.per_host,
+                restart_s=coming_s, **HERE,
             )  # fmt: skip
             world = replace(world, images={"photo": ImageClass(1.0, 0.0, place.bytes_an_image)})
             world = learnt(world, one_s)

@@ -1,7 +1,8 @@
 """How many shards a worker has best at once, where some servers say nothing: time and memory.
 
 Two workers do a list of thumbnails of which some URLs hang, each worker on a core of its own, with
-another number of shards at once in each run. What a run of a plain command takes stands beside it.
+another number of shards at once in each run. What a run of a plain command takes stands beside it,
+and what `benchmarks/simulation.py` foretells with the calibrated cost of a thumbnail.
 
     python benchmarks/shards_at_once.py [--images 20000] [--hang 0.01] [--shards 2 4 8 16]
 """
@@ -22,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.cluster import Place, Workers, clustered, timed
 from benchmarks.machine import describe, drawn_photo
 from benchmarks.memory import summed_pss
+from benchmarks.simulated_job import simulated
+from benchmarks.simulated_shards import HERE, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +35,15 @@ EVERY_S = 1.0
 
 
 @contextlib.contextmanager
-def silence() -> Iterator[str]:
-    """A server that takes connections and says nothing; gives its URL."""
-    with socket.create_server(("127.0.0.1", 0), backlog=4096) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+def silence() -> Iterator[list[str]]:
+    """Servers that take connections and say nothing, each a host of its own; gives their URLs."""
+    with contextlib.ExitStack() as stack:
+        hosts = [f"127.0.1.{number}" for number in range(1, 201)]
+        servers = [stack.enter_context(socket.create_server((host, 0))) for host in hosts]
+        yield [
+            f"http://{host}:{server.getsockname()[1]}"
+            for host, server in zip(hosts, servers, strict=True)
+        ]
 
 
 class Memory:
@@ -60,12 +68,12 @@ class Memory:
             self.most = max(self.most, sum(map(summed_pss, self._processes)))
 
 
-def write_list(place: Place, images: int, hang: float, silent: str) -> None:
+def write_list(place: Place, images: int, hang: float, silent: list[str]) -> None:
     """Let every so many URL of a list be one that hangs."""
     lines = place.urls.read_text().splitlines()[:images]
     every = round(1 / hang) if hang else images + 1
     for at in range(every - 1, images, every):
-        lines[at] = f"{silent}/{at}"
+        lines[at] = f"{silent[at // every % len(silent)]}/{at}"
     place.urls.write_text("\n".join(lines) + "\n")
 
 
@@ -89,9 +97,17 @@ def main() -> None:
             place.env["PIXMILL_SHARDS"] = str(number)
             with Workers(place, 2) as workers, Memory(workers.processes()) as memory:
                 seconds = timed(place.order("o.csv"), place.env)
+            world = World.calibrated(
+                arguments.images, 2,
+                mix={"thumbnail": 1.0}, slots=number, hang_part=arguments.hang,
+                per_host=place.per_host, **HERE,
+            )  # fmt: skip
+            foretold_s = simulated(world).makespan_s
             mebibytes = memory.most / 2 / (1 << 20)
             print(
-                f"  {number:>2} at once: {seconds:.1f} s, {mebibytes:.0f} MiB a worker", flush=True
+                f"  {number:>2} at once: {seconds:.1f} s, {foretold_s:.1f} s foretold, "
+                f"{mebibytes:.0f} MiB a worker",
+                flush=True,
             )
 
 

@@ -1,7 +1,8 @@
 """A list job over many workers, played event by event.
 
-A shard goes through its URLs evenly: no faster than its downloads go by themselves, and with its
-share of its worker's processors and network, which go to the shards at work in equal parts. It is
+A shard goes through its URLs no faster than its downloads go by themselves, evenly until few are
+left and evenly from then on, and with its share of its worker's processors and network, which go to
+the shards at work in equal parts. When few are left it makes room for another. It is
 claimed and committed at the one catalog, which also answers what every worker asks again and again;
 one coordinator cuts the list and merges parts in their order. A worker that crashes loses what it
 had; that is done anew once the lease is over, each shard alone on its worker.
@@ -13,10 +14,12 @@ import heapq
 from collections import deque
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from benchmarks.simulated_shards import Lots
+
+from pixmill.jobs.turns import TAILS, few_of
 
 if TYPE_CHECKING:
     from benchmarks.simulated_shards import Pattern, World
@@ -61,15 +64,36 @@ class Outcome:
 
 @dataclass(slots=True, eq=False)
 class _Attempt:
-    """A shard at work. `left` of it, 1 to 0, goes down by `rate` a second."""
+    """A shard at work. `left` of it, 1 to 0, goes down by `rate` a second, at most by `pace`.
+
+    It does so `until` few of its URLs are left, and from then on, as its tail, until none is.
+    """
 
     number: int
     pattern: Pattern
     alone: bool
     began_s: float
-    wait_s: float
+    until: float
+    pace: float
     left: float = 1.0
     rate: float = 0.0
+
+    @classmethod
+    def begun(
+        cls, number: int, pattern: Pattern, now: float, extra_s: float, *, alone: bool
+    ) -> Self:
+        few = min(1.0, few_of(pattern.urls) / pattern.urls)
+        attempt = cls(
+            number, pattern, alone, now, few, (1 - few) / max(_TINY, pattern.few_s + extra_s)
+        )
+        if few == 1:
+            attempt.become_tail(extra_s)
+        return attempt
+
+    def become_tail(self, extra_s: float = 0.0) -> None:
+        self.left = self.until
+        self.pace = self.left / max(_TINY, self.pattern.wait_s - self.pattern.few_s + extra_s)
+        self.until = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -86,6 +110,10 @@ class _Worker:
     resting: bool = False
     as_of_s: float = 0.0
     plans: int = 0  # how often the next end was foretold
+
+    def has_room(self, slots: int) -> bool:
+        tails = sum(not attempt.until for attempt in self.held)
+        return len(self.held) - tails < slots and len(self.held) < slots + TAILS
 
 
 def simulated(world: World) -> Outcome:
@@ -161,7 +189,7 @@ class _Job:
 
     def _fill(self, worker: _Worker, now: float) -> None:
         """Give a worker all that it can begin."""
-        while worker.up and len(worker.held) < self.world.slots:
+        while worker.up and worker.has_room(self.world.slots):
             if worker.held and (worker.waiting or worker.held[0].alone):
                 return
             found, worker.waiting = worker.waiting or self._take(now), None
@@ -175,8 +203,7 @@ class _Job:
 
     def _claim(self, worker: _Worker, now: float, number: int, *, alone: bool) -> None:
         pattern = self.lots.pattern(self.sizes[number], self.drawn[number])
-        wait_s = max(_TINY, pattern.wait_s + self.world.shard_extra_s)
-        attempt = _Attempt(number, pattern, alone, now, wait_s)
+        attempt = _Attempt.begun(number, pattern, now, self.world.shard_extra_s, alone=alone)
         worker.held.append(attempt)
         self._later(self._catalog(now), "start", worker, attempt)
 
@@ -229,8 +256,8 @@ class _Job:
         """Divide processors and network anew, and foretell who is done first."""
         left, number = worker.cores, len(worker.at_work)
         bits_s = 0.0
-        for attempt in sorted(worker.at_work, key=lambda each: each.pattern.cpu_s / each.wait_s):
-            attempt.rate = 1 / attempt.wait_s
+        for attempt in sorted(worker.at_work, key=lambda each: each.pattern.cpu_s * each.pace):
+            attempt.rate = attempt.pace
             if attempt.pattern.cpu_s > 0:
                 attempt.rate = min(attempt.rate, left / number / attempt.pattern.cpu_s)
             left -= attempt.rate * attempt.pattern.cpu_s
@@ -241,15 +268,20 @@ class _Job:
                 attempt.rate *= worker.bits_s / bits_s
         worker.plans += 1
         if worker.at_work:
-            first = min(worker.at_work, key=lambda each: each.left / each.rate)
-            self._foretell(now + first.left / first.rate, worker, first)
-
-    def _foretell(self, at_s: float, worker: _Worker, attempt: _Attempt) -> None:
-        self.count += 1
-        heapq.heappush(self.events, (at_s, self.count, "end", worker, worker.plans, attempt))
+            at_s, _, first = min(
+                (now + (each.left - each.until) / each.rate, each.number, each)
+                for each in worker.at_work
+            )
+            self.count += 1
+            heapq.heappush(self.events, (at_s, self.count, "end", worker, worker.plans, first))
 
     def _end(self, worker: _Worker, now: float, attempt: _Attempt) -> None:
         self._advance(worker, now)
+        if attempt.until:
+            attempt.become_tail()
+            self._share(worker, now)
+            self._fill(worker, now)
+            return
         worker.at_work.remove(attempt)
         self._later(self._catalog(now), "commit", worker, attempt)
         self._share(worker, now)

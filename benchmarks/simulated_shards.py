@@ -5,8 +5,7 @@ long its downloads take where neither processors nor network are short. Download
 `pixmill.fetch`: so many at once, fewer of one host, attempts with pauses, one deadline a URL. There
 are too many shards to lay each of them out, so each is one of a number of patterns, by its size.
 
-A shard is alone with its servers: what all workers may ask of one host together is not played. One
-worker with one slot does what any number of them do where all URLs are on one host.
+A shard is alone with its servers: what all workers may ask of one host together is not played.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ import numpy as np
 
 from pixmill.fetch.retry import backoff_s
 from pixmill.jobs.planning import size_of
+from pixmill.jobs.turns import few_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,11 @@ MEASURED = (
     "catalog_ms_a_worker_second",
     "shard_extra_s",
 )
+# Inputs for a worker with one core and for servers of the same machine.
+HERE: dict[str, object] = {
+    "cores": 1.0, "network_mbit_s": 1e5, "connection_mbit_s": 1e5,
+    "latency_median_s": 0.001, "latency_sigma": 0.1, "gone_part": 0.0, "flaky_part": 0.0,
+}  # fmt: skip
 MIX = {"thumbnail": 0.2, "small": 0.3, "photo": 0.45, "large": 0.05}
 
 
@@ -121,13 +126,17 @@ class World:
 
 
 class Pattern(NamedTuple):
-    """What one shard asks for. `wait_s`: its downloads, where nothing on our side is short."""
+    """What one shard asks for.
+
+    `wait_s`: its downloads, where nothing on our side is short; `few_s`: until few are left.
+    """
 
     urls: int
     failed: int
     cpu_s: float
     bytes: float
     wait_s: float
+    few_s: float
 
 
 class Lots:
@@ -173,10 +182,12 @@ def laid_out(world: World, urls: int, rng: np.random.Generator) -> Pattern:
     costs_s = np.array([kind.cpu_ms for kind in kinds])[drawn] / 1000
     gone = rng.random(urls) < world.gone_part
     way = drawn_urls(world, gone, sizes * 8 / (world.connection_mbit_s * 1e6), rng)
-    wait_s = played(world, way, random.Random(int(rng.integers(2**32))))
+    over_s = played(world, way, random.Random(int(rng.integers(2**32))))
     got = np.array([url.got for url in way], dtype=bool) & ~gone
     cost_s, size = float(costs_s[got].sum()), float(sizes[got].sum())
-    return Pattern(urls, urls - int(got.sum()), cost_s, size, wait_s)
+    few = min(urls, few_of(urls))
+    few_s = over_s[-1 - few] if few < urls else 0.0
+    return Pattern(urls, urls - int(got.sum()), cost_s, size, over_s[-1], few_s)
 
 
 def drawn_urls(
@@ -201,8 +212,8 @@ def drawn_urls(
     return way
 
 
-def played(world: World, urls: list[Url], rng: random.Random) -> float:
-    """Tell when the last of some downloads is over.
+def played(world: World, urls: list[Url], rng: random.Random) -> list[float]:
+    """Tell when each of some downloads is over, in the order of these times.
 
     At most `queue` are under way, begun in order; each waits for its host's turn, then for a
     fetcher, and for these waits its deadline stands still.
@@ -211,6 +222,7 @@ def played(world: World, urls: list[Url], rng: random.Random) -> float:
     events: list[tuple[float, int, bool, Url]] = []
     hot_free, free, number, now = world.per_host, world.fetchers, 0, 0.0
     for_host, for_fetcher = deque[Url](), deque[Url]()
+    over_s: list[float] = []
 
     def later(at_s: float, url: Url, *, ends: bool) -> None:
         nonlocal number
@@ -227,6 +239,8 @@ def played(world: World, urls: list[Url], rng: random.Random) -> float:
             free += 1
             hot_free += url.hot
             pause_s = _pause_s(url, rng)
+            if pause_s is None:
+                over_s.append(now)
             after = next(coming, None) if pause_s is None else url
             if after is not None:
                 later(now + (pause_s or 0.0), after, ends=False)
@@ -237,7 +251,7 @@ def played(world: World, urls: list[Url], rng: random.Random) -> float:
             free -= 1
             begun = for_fetcher.popleft()
             later(now + _attempt_s(begun), begun, ends=True)
-    return now
+    return over_s
 
 
 def _attempt_s(url: Url) -> float:

@@ -10,6 +10,8 @@ from benchmarks.simulated_job import simulated
 from benchmarks.simulated_shards import ImageClass, Lots, World, laid_out
 from benchmarks.simulation import changes_of
 
+from pixmill.jobs.turns import TAILS
+
 # No machine's figures: round ones, so that what comes out can be told beforehand.
 WORLD = World(
     urls=20_000,
@@ -113,7 +115,8 @@ def test_a_job_whose_workers_all_crash_at_once_is_done_all_the_same(at_s):
     if at_s < calm.makespan_s:
         assert crashed.crashes == WORLD.workers
         assert (crashed.urls_again > 0) == (at_s > 0)  # nothing is begun at once
-        assert crashed.urls_again <= WORLD.workers * WORLD.slots * WORLD.shard_lines
+        most = WORLD.slots + TAILS
+        assert crashed.urls_again <= WORLD.workers * most * WORLD.shard_lines
         assert crashed.makespan_s >= calm.makespan_s
         assert crashed.makespan_s >= at_s + WORLD.lease_s
         assert crashed.cpu_s >= calm.cpu_s - 1e-6
@@ -130,6 +133,13 @@ def test_slow_machines_and_hanging_servers_cost_time():
     calm = simulated(world(cores=0.5))
     assert simulated(world(cores=0.5, slow_part=0.5)).makespan_s > calm.makespan_s
     assert simulated(world(hang_part=0.02)).makespan_s > simulated(world()).makespan_s
+
+
+def test_servers_that_hang_hold_no_place():
+    alone = {"slots": 1, "workers": 1, "urls": 40_000, "cores": 0.5}
+    calm, hanging = simulated(world(**alone)), simulated(world(hang_part=0.02, **alone))
+    assert hanging.percentile_s(50) > 60
+    assert hanging.makespan_s < calm.makespan_s + 2 * 62
 
 
 # Shards, laid out URL by URL.
@@ -155,6 +165,13 @@ def test_a_server_that_hangs_costs_the_deadline_and_no_more():
     outcome = shard(urls=10, hang_part=1.0)
     assert 60 - 3 * 10 <= outcome.wait_s <= 60 + 1e-9
     assert (outcome.failed, outcome.cpu_s, outcome.bytes) == (10, 0.0, 0.0)
+
+
+def test_a_shard_of_which_few_urls_are_left_may_take_long():
+    outcome = shard(hang_part=0.01, **PLAIN)
+    assert outcome.few_s == pytest.approx(shard(**PLAIN).few_s, rel=0.3)
+    assert outcome.wait_s > 30 + outcome.few_s
+    assert shard(urls=8).few_s == 0.0
 
 
 def test_a_server_that_is_silent_for_too_long_is_asked_again():

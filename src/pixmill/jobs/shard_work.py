@@ -26,7 +26,7 @@ from pixmill.ingest.keeper import ArchiveKeeper
 from pixmill.jobs.patience import patient
 from pixmill.jobs.shard_files import ATTEMPT, drop_part, put_part, read_document, read_items
 from pixmill.jobs.shard_orders import ShardOrder, matcher_of
-from pixmill.jobs.turns import Turns
+from pixmill.jobs.turns import TAILS, Turns, few_of
 from pixmill.store.shards import Counts
 from pixmill.telemetry.traces import is_shown, span
 
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S = 1.0
 _MOST_DOUBLINGS = 6  # of the delay: 64 s
 _PAUSE_S = 2.0
-_FEW, _FEW_OF = 8, 20  # lines that are left: so many, or one in so many
-_TAILS = 16  # shards of which so few are left
 _ENDS = "its worker was stopped"
 
 
@@ -70,9 +68,6 @@ class Site(NamedTuple):
 class ShardWork:
     """Does shards, any number at once, but for one that is to be alone.
 
-    A shard has a place until few of its lines are left: by servers that hang these may take a
-    minute, in which another is begun. Only so many are waited for so.
-
     `told` is given what an operator should know: a sentence, and the error behind it.
     """
 
@@ -83,7 +78,7 @@ class ShardWork:
         self._told = told
         self._metrics = metrics
         self._turns = Turns()
-        self._threads = ThreadPoolExecutor(site.settings.shards + _TAILS, "pixmill-shard")
+        self._threads = ThreadPoolExecutor(site.settings.shards + TAILS, "pixmill-shard")
         self._failures = 0  # since one was done
         self._held: set[str] = set()
         self._lost: frozenset[str] = frozenset()
@@ -235,7 +230,7 @@ class ShardWork:
         with closing(open_table(table, order.table_options(), None)) as sink:
             with self._rows(shard.id.job_id, items, order) as (run, rows):
                 due = time.monotonic() + _LOOK_EVERY_S
-                few = max(_FEW, len(items) // _FEW_OF)
+                few = few_of(len(items))
                 for row in rows:
                     if not shard.alone and run.left is not None and run.left <= few:
                         freed.set()

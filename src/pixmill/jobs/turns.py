@@ -1,4 +1,8 @@
-"""Turns in one worker: of shards that are at work together, and of one that is to be alone."""
+"""Turns in one worker: of shards that are at work together, and of one that is to be alone.
+
+A shard has a place until few of its lines are left: by servers that hang these may take a minute,
+in which another is begun.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+TAILS = 16  # shards of which only few lines are left: so many are waited for
+_FEW, _FEW_OF = 8, 20  # lines: so many, or one in so many
+
+
+def few_of(lines: int) -> int:
+    """Say how many lines are few, of so many."""
+    return max(_FEW, lines // _FEW_OF)
 
 
 class Turns:
