@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -28,7 +29,6 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -297,9 +297,9 @@ class Rabbit:
         """Where it is reached."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
-    def start(self) -> None:
-        """Start it, and wait until it can be used."""
-        environment = os.environ | {
+    @property
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {
             "HOME": str(self.folder),
             "ERL_EPMD_PORT": str(self.port + 1),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
@@ -315,11 +315,14 @@ class Rabbit:
             "RABBITMQ_DIST_PORT": str(self.port + 2),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +A 4",
         }
+
+    def start(self) -> None:
+        """Start it, and wait until it can be used."""
         with (self.folder / "output").open("ab") as log:
             # A shell that starts the server: signals are for both.
             self.process = subprocess.Popen(
-                [self.program], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=self.folder,  # where it leaves its dumps, if it does
+                [self.program], env=self._environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, cwd=self.folder,  # where it leaves its dumps, if it does
                 start_new_session=True,
             )  # fmt: skip
         wait_until_open(self.port, self.process, self.folder / "output")
@@ -343,6 +346,11 @@ class Rabbit:
                 time.sleep(0.02)
             self.process = None
 
+    def control(self, *words: str) -> None:
+        """Have its tool change what it knows."""
+        tool = Path(self.program).with_name("rabbitmqctl")
+        subprocess.run([tool, *words], env=self._environment, capture_output=True, check=True)
+
     @contextlib.contextmanager
     def hanging(self) -> Iterator[None]:
         """Let it take connections and answer nothing while the context is open."""
@@ -359,8 +367,7 @@ class Rabbit:
     def close(self) -> None:
         """End it, and the daemon by which its node is named."""
         self.stop()
-        environment = os.environ | {"ERL_EPMD_PORT": str(self.port + 1)}
-        subprocess.run(["epmd", "-kill"], env=environment, capture_output=True, check=False)
+        subprocess.run(["epmd", "-kill"], env=self._environment, capture_output=True, check=False)
 
 
 def _is_open(port: int) -> bool:

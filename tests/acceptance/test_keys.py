@@ -60,6 +60,20 @@ def test_quiet_prints_the_key_alone_and_scopes_can_be_chosen(tmp_path: Path) -> 
     assert key["revoked_at"] is None
 
 
+@pytest.mark.parametrize(
+    ("scope", "path"),
+    [
+        ("admin", "/colours/match?"), ("read", "/images\n"), ("write", "/images\n"),
+        ("jobs", "/jobs\n"), ("metrics", "/metrics\n"),
+    ],
+)  # fmt: skip
+def test_what_a_new_key_is_tried_with_is_within_its_scopes(tmp_path, scope, path):
+    told = run(tmp_path, "keys", "create", "one", "--scope", scope).stdout
+    assert told.startswith(f"The key one ({scope}); it is shown only now:\n")
+    assert f"http://127.0.0.1:5000{path}" in told
+    assert ("-F image=@" in told) == (scope == "write")
+
+
 def test_a_key_is_revoked_by_name_or_prefix(tmp_path: Path) -> None:
     with open_catalog(None, tmp_path / "data") as catalog:
         texts = [catalog.keys.add(name, ["read"])[1] for name in ("one", "two")]

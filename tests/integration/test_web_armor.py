@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pixmill.errors import OutputError
 from pixmill.web.access import Log
 from pixmill.web.headers import CONTENT_SECURITY_POLICY
 from tests.integration.web_serving import MIB, SECRET, read_answer, read_to_end, serving
@@ -198,6 +199,18 @@ def test_a_traceback_stays_within_its_event(log_format):
         assert lines[0].endswith("error defect request_id=1")
         assert all(line.startswith("    ") for line in lines[1:-1])
     assert all(line.isprintable() for line in lines)
+
+
+def test_what_is_a_sentence_already_is_written_without_a_traceback():
+    stream = io.StringIO()
+    log = Log("json", stream)
+    Log("json", stream).error("away", OutputError("the catalog is away"), request_id="1")
+    log.library("celery", "Connection refused", ConnectionRefusedError(111, "refused"))
+    log.library("asyncio", "a task ended", ValueError("of ours"))
+    ours, library, defect = map(json.loads, stream.getvalue().splitlines())
+    assert (ours["cause"], "traceback" in ours) == ("the catalog is away", False)
+    assert (library["message"], "traceback" in library) == ("Connection refused", False)
+    assert "of ours" in defect["traceback"]
 
 
 @pytest.mark.parametrize("broken", ["full", "closed"])

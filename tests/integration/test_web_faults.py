@@ -25,8 +25,17 @@ def spoil(app, folder):
     (folder / "data" / "catalog.sqlite").write_bytes(b"no database" * 1000)
 
 
-async def test_a_service_that_can_serve_is_ready(tmp_path):
+async def begun(app):
+    """Wait until images can be analyzed."""
+    while not app.services.engine.ready:  # noqa: ASYNC110  a pool tells of nothing by itself
+        await asyncio.sleep(0.01)
+
+
+async def test_a_service_is_ready_once_it_can_serve(tmp_path):
     async with running(tmp_path) as app:
+        unready = await app.client.get("/readyz", auth=None)
+        assert (unready.status_code, unready.json()["missing"]) == (503, ["analysis processes"])
+        await begun(app)
         answer = await app.client.get("/readyz", auth=None)
         assert (answer.status_code, answer.json()) == (200, {"status": "ok", "missing": []})
 
@@ -35,6 +44,7 @@ async def test_without_its_catalog_it_is_not_ready_and_says_so(tmp_path):
     """Nobody can sign in, palettes can not be read, and it stays alive."""
     async with running(tmp_path) as app:
         assert (await app.client.get("/palettes")).status_code == 200
+        await begun(app)
         spoil(app, tmp_path)
         ready = await app.client.get("/readyz", auth=None)
         assert ready.status_code == 503
@@ -75,6 +85,7 @@ async def test_without_its_catalog_nobody_comes_in(tmp_path):
 async def test_a_catalog_that_is_gone_is_missed(tmp_path):
     """Also while open connections to the file would still work."""
     async with running(tmp_path) as app:
+        await begun(app)
         for file in (tmp_path / "data").glob("catalog.*"):
             file.unlink()
         answer = await app.client.get("/readyz", auth=None)
@@ -118,6 +129,7 @@ async def test_a_worker_that_is_killed_costs_no_request(tmp_path):
     """An analysis process dies between requests, and again: the next image is answered."""
     async with running(tmp_path, workers=1) as app:
         pool = app.services.engine._pool
+        await begun(app)
         for n in range(3):
             answer = await app.client.post("/colours/match", content=plain((255, n, 0)))
             assert answer.json()["colour"] == "red"

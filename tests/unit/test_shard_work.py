@@ -146,8 +146,7 @@ def busy(blobs, shaky, told):
 @pytest.fixture
 def work(busy, monkeypatch):
     """It, where each call returns as soon as its shard is over."""
-    monkeypatch.setattr(module, "_FEW", -1)
-    monkeypatch.setattr(module, "_FEW_OF", -1)
+    monkeypatch.setattr(module, "few_of", lambda _: -1)
     monkeypatch.setattr(busy, "_rest", lambda: None)
     return busy
 

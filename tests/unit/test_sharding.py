@@ -397,6 +397,13 @@ def test_the_failure_of_a_url_of_any_length_is_told(tmp_path, cluster):
     assert files(tmp_path / "o.csv") == made_here(tmp_path, urls, "here.csv")
 
 
+def test_a_look_that_took_long_is_followed_by_no_longer_rest_than_a_while(monkeypatch):
+    monkeypatch.setattr(sharding, "_LOOK_EVERY_S", 0.25)
+    monkeypatch.setattr(sharding, "_REST", 10)
+    rests = [sharding._rest_after(taken_s) for taken_s in (0.001, 0.1, 600.0)]
+    assert rests == pytest.approx([0.25, 1.0, 5.0])
+
+
 def test_a_resumed_job_counts_on_from_where_it_was(tmp_path, urls, cluster):
     output = tmp_path / "o.csv"
 
@@ -411,7 +418,7 @@ def test_a_resumed_job_counts_on_from_where_it_was(tmp_path, urls, cluster):
     report = cluster.run(job_of(urls, output), watcher)
     assert report.complete
     assert (watcher.progress.ok, watcher.progress.failed) == (ROWS - FAILED, {"http_error": FAILED})
-    assert watcher.progress.images <= ROWS
+    assert watcher.progress.images == 0  # all was done before it came
     shares = [share for share in seen if share is not None]
     assert shares == sorted(shares)
 

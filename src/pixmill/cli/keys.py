@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 
     from pixmill.store import Key
 
+_MATCH = "'{url}/colours/match?url=https://example.org/picture.jpg'"
+_SAMPLES = {  # by scope: what curl is given to ask for
+    "admin": _MATCH,
+    "match": _MATCH,
+    "read": "{url}/images",
+    "write": "-F image=@picture.jpg {url}/images",
+    "jobs": "{url}/jobs",
+    "metrics": "{url}/metrics",
+}
+
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke the keys of the service.")
 
 
@@ -124,15 +134,6 @@ def webhook_secret(
         write_lines([webhook_secret_text(catalog.webhook_secrets.live()[0])])
 
 
-def curl_line(name: str, text: str, port: int) -> str:
-    """Return a command ready to paste that asks the service of this machine for a match.
-
-    A port of 0 is one that the service will choose: PORT stands for it.
-    """
-    url = f"http://127.0.0.1:{port or 'PORT'}/colours/match?url=https://example.org/picture.jpg"
-    return f"curl -u {name}:{text} '{url}'"
-
-
 def scopes_in_order(key: Key) -> list[str]:
     """Return the scopes of a key, the least powerful first."""
     from pixmill.store import SCOPES  # noqa: PLC0415
@@ -141,14 +142,17 @@ def scopes_in_order(key: Key) -> list[str]:
 
 
 def _introduction(key: Key, text: str, port: int) -> list[str]:
+    scopes = scopes_in_order(key)
+    url = f"http://127.0.0.1:{port or 'PORT'}"  # a port of 0 is one that the service will choose
+    sample = next(text for scope, text in _SAMPLES.items() if scope in scopes)
     return [
-        f"The key {key.name}, which may {' '.join(scopes_in_order(key))}; it is shown only now:",
+        f"The key {key.name} ({' '.join(scopes)}); it is shown only now:",
         "",
         f"  {text}",
         "",
         "While `pixmill serve` runs:",
         "",
-        f"  {curl_line(key.name, text, port)}",
+        f"  curl -u {key.name}:{text} {sample.format(url=url)}",
     ]
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from amqp.exceptions import AMQPError, MessageNacked
+from amqp.exceptions import AccessRefused, AMQPError, MessageNacked, NotAllowed
 from celery import Celery
 from celery.app.amqp import AMQP
 from kombu.entity import Exchange, Queue
@@ -43,6 +43,11 @@ _PUBLISH = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, "inte
 _CONNECT_S = 5.0
 _CONFIRM_S = 10.0  # of a broker that takes nothing more, as where its disk is full
 _ERRORS = (KombuError, AMQPError, MessageNacked, OSError)
+REFUSALS = (AccessRefused, NotAllowed)
+
+
+class BrokerRefused(OutputError):
+    """The broker does not let this user in, or has no such virtual host: waiting does not help."""
 
 
 def queue_name(queue: str) -> str:
@@ -141,7 +146,10 @@ def _amqp_of(limits: dict[str, int]) -> type[AMQP]:
 
 
 class Broker:
-    """What is told to workers, and what the queues hold. All methods raise OutputError."""
+    """What is told to workers, and what the queues hold. All methods raise OutputError.
+
+    BrokerRefused is one of them.
+    """
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -209,7 +217,14 @@ class Broker:
             yield
         except _ERRORS as error:
             self._declared = False  # whatever was there may be gone
-            raise OutputError(f"the broker can not be used: {error}") from error
+            raise explained(error) from error
+
+
+def explained(error: Exception) -> OutputError:
+    """Say what is wrong with the broker."""
+    if isinstance(error, REFUSALS):
+        return BrokerRefused(f"the broker lets nobody in with this URL: {error}")
+    return OutputError(f"the broker can not be used: {error}")
 
 
 @contextmanager

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from pixmill.store.shards import Counts, Shard, Standing
 
 _LOOK_EVERY_S = 0.25
-_REST = 10  # a look that takes long is followed by a rest of so many times that
+# A look that takes long is followed by a rest of so many times that, but of no more seconds than so
+# many: it may have waited for a catalog that was away.
+_REST, _LONGEST_REST_S = 10, 5.0
 _MERGED_TOGETHER = 50
 _MOST_NAMED = 5
 
@@ -82,6 +84,7 @@ class Sharded:
         self._most = most
         self._wake = threading.Event()
         self._stopped = False
+        self._done: int | None = None  # items, at the last look
 
     def __call__(self, job: Table, checkpoint: Checkpoint) -> Write:
         """Make ready: workers are given the order, and the palette of matches."""
@@ -110,7 +113,7 @@ class Sharded:
                         told.add(last_line=merging.line)
                         return True
                     watcher.tick()
-                    self._wake.wait(max(_LOOK_EVERY_S, _REST * (time.monotonic() - began)))
+                    self._wake.wait(_rest_after(time.monotonic() - began))
             return False
 
         return write
@@ -150,7 +153,7 @@ class Sharded:
         was_over = planner.over
         plan = self._shards.planned(self._job_id)  # before the shards: what is cut later is no end
         standing = self._shards.standing(self._job_id, merging.line)
-        _tell(progress, merging.counts + standing.counts)
+        self._tell(progress, merging.counts + standing.counts)
         if was_over and not plan.complete:
             raise OutputError(f"the job {self._job_id} is not this process's any more")
         if plan.last is not None:
@@ -175,6 +178,15 @@ class Sharded:
         merging.commit()
         # By what was merged, since a stop may have come at any moment.
         return plan.complete and (plan.last is None or merging.line == plan.last.last_line)
+
+    def _tell(self, progress: Progress, counts: Counts) -> None:
+        """Let a progress tell of what is done, merged or not; of `images`, since the first look."""
+        progress.ok, progress.missed = counts.ok, counts.missed
+        progress.failed = Counter(counts.failed)
+        done = counts.ok + sum(counts.failed.values())
+        if self._done is not None:
+            progress.images += max(0, done - self._done)
+        self._done = done
 
     def _tell_cause(self, shard: Shard) -> None:
         """Tell, while all wait for a shard that is tried again, what went wrong with it."""
@@ -204,15 +216,11 @@ class Sharded:
         )
 
 
+def _rest_after(taken_s: float) -> float:
+    return min(max(_LOOK_EVERY_S, _REST * taken_s), _LONGEST_REST_S)
+
+
 def drop_shards(catalog: Catalog, blobs: BlobStore, job_id: str) -> None:
     """Forget a job's shards, and delete all that they were and became. Raises OutputError."""
     catalog.shards.drop(job_id)
     drop_files(blobs, job_id)
-
-
-def _tell(progress: Progress, counts: Counts) -> None:
-    """Let a progress tell of what is done, merged or not."""
-    before = progress.ok + sum(progress.failed.values())
-    progress.ok, progress.missed = counts.ok, counts.missed
-    progress.failed = Counter(counts.failed)
-    progress.images += max(0, counts.ok + sum(counts.failed.values()) - before)

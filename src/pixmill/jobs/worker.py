@@ -20,7 +20,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from celery import signals
+from celery.exceptions import WorkerShutdown
 from celery.platforms import SecurityWarning
+from celery.worker.consumer import Consumer
 
 from pixmill import __version__
 from pixmill.analysis.work import work
@@ -29,7 +31,16 @@ from pixmill.batch.options import PRELOAD_ALL, Shared
 from pixmill.errors import OutputError, UsageError
 from pixmill.fetch.body import MemoryBudget
 from pixmill.imaging.probe import Limits
-from pixmill.jobs.cluster import OPERATIONS, SHARD, Broker, make_app, queue_name
+from pixmill.jobs.cluster import (
+    OPERATIONS,
+    REFUSALS,
+    SHARD,
+    Broker,
+    BrokerRefused,
+    explained,
+    make_app,
+    queue_name,
+)
 from pixmill.jobs.executor import Executor
 from pixmill.jobs.host_shares import HostShares
 from pixmill.jobs.making import PoolMaker
@@ -72,7 +83,8 @@ def work_until_stopped(
     """Work until SIGTERM or SIGINT; `say` is given lines for whoever started it.
 
     `told` is given what an operator should know: a sentence, and the error behind it. Returns the
-    exit code: 1 where the pool broke. Raises RunError where the worker can not start.
+    exit code: 1 where the pool broke, or the broker lets this worker in no more. Raises RunError
+    where the worker can not start; for a broker that does not answer it waits.
     """
     if settings.broker is None:
         raise UsageError("a worker needs a broker: --broker amqp://… or PIXMILL_BROKER")
@@ -109,6 +121,12 @@ class _Process:
         )
         self._settings, self._catalog, self._told = settings, catalog, told
         self._app = make_app(broker, slots)
+        try:
+            Broker(self._app).declare()
+        except BrokerRefused:
+            raise
+        except OutputError as error:
+            told("the broker is waited for", error)
         self._concurrency = sum(slots.values())
         self._pool = _pool_of(settings, stack)
         self._relay = Relay(catalog, Broker(self._app), lease_s=settings.job_lease, told=told)
@@ -178,7 +196,7 @@ class _Process:
         self._jobs.start()
         self._relay.start()
         self._hosts.start()
-        celery = _celery_worker(self._app, self._concurrency, self.worker)
+        celery = _celery_worker(self._app, self._concurrency, self.worker, self._refused)
         _add_tasks(self._app, self._do_shard, self._do_operations)
         signals.setup_logging.connect(_no_logging, weak=False)
         signals.worker_shutting_down.connect(self._end, weak=False)
@@ -209,6 +227,12 @@ class _Process:
         timer.daemon = True
         timer.start()
         self._ending.set()
+
+    def _refused(self, error: Exception) -> None:
+        """End, as the broker lets nobody in with this URL any more."""
+        self._told("the worker ends", explained(error))
+        self._broken = True
+        self._end()
 
     def _leave(self) -> None:
         try:
@@ -275,11 +299,24 @@ def _pool_of(settings: Settings, stack: ExitStack) -> Pool[Any, Any]:
     return pool
 
 
-def _celery_worker(app: Celery, concurrency: int, worker: Worker) -> Any:
+def _celery_worker(
+    app: Celery, concurrency: int, worker: Worker, refused: Callable[[Exception], None]
+) -> Any:
+    class Connecting(Consumer):
+        """Tells of a broker that lets nobody in, which Celery would ask again without a pause."""
+
+        def ensure_connected(self, conn: Any) -> Any:
+            try:
+                return super().ensure_connected(conn)
+            except REFUSALS as error:
+                refused(error)
+                raise WorkerShutdown(1) from error
+
     # Of root's rights, which are whoever's who starts it: messages hold numbers and names alone.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     return app.Worker(
         pool="threads",
+        consumer_cls=Connecting,
         concurrency=concurrency,
         queues=[queue_name(INTERACTIVE), queue_name(BULK)],
         hostname=f"pixmill@{worker.name}-{worker.token[:8]}",

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from pixmill.errors import RunError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping, Sequence
     from typing import TextIO
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _VALUE_LIMIT = 300
 _LINE_LIMIT = 8_192
 _TASKS = "asyncio"
+_NETWORKS = ("amqp", "kombu")
 _SERVER = ("uvicorn.error", _TASKS, "python_multipart")
 _TOLD_BY_AN_EXCEPTION = "Application startup failed. Exiting."
 
@@ -59,7 +62,10 @@ class Log:
             self._log.warning(event, **facts)
 
     def error(self, event: str, error: BaseException | None = None, **facts: object) -> None:
-        """Write what must not happen, with the traceback of `error`, which is also reported."""
+        """Write what must not happen, with the traceback of `error`, which is also reported.
+
+        A RunError is a sentence that says what is wrong, and is written as the `cause`.
+        """
         if error is not None and self._defects is not None:
             self._defects.report(error, event, **facts)
         self._write_error(event, error, facts)
@@ -68,12 +74,16 @@ class Log:
         """Write what a library says is wrong. Only what ended a task can be a defect of ours."""
         if error is not None and self._defects is not None and name == _TASKS:
             self._defects.report(error, "a task ended by a defect")
+        if type(error).__module__.partition(".")[0] in _NETWORKS or isinstance(error, OSError):
+            error = None  # the message tells of it
         self._write_error("library", error, {"name": name, "message": message})
 
     def _write_error(
         self, event: str, error: BaseException | None, facts: dict[str, object]
     ) -> None:
-        if error is not None:
+        if isinstance(error, RunError):
+            facts["cause"] = str(error)
+        elif error is not None:
             facts["traceback"] = "".join(traceback.format_exception(error))
         with _unwritten_lines_are_lost():
             self._log.error(event, **facts)

@@ -74,6 +74,7 @@ class Engine:
         self.answers: Answers[Any] = Answers(settings.answers_bytes)
         self._running: Once[bytes] = Once(settings.fetchers, keep=lambda packed: packed)
         self._at_work = 0
+        self._begun = False
         # Apart, so that sources that do not answer keep nobody from uploading.
         waiting = settings.waiting, settings.timeout, metrics
         self.downloads = Admission(settings.fetchers, *waiting)
@@ -111,9 +112,10 @@ class Engine:
             yield engine
 
     @property
-    def broken(self) -> bool:
-        """Whether no image can be analyzed any more."""
-        return self._pool.broken is not None
+    def ready(self) -> bool:
+        """Whether images can be analyzed: kernels are compiled, and not given up."""
+        self._begun = self._begun or bool(self._pool.pids())
+        return self._begun and self._pool.broken is None
 
     def shared(self, at_once: int) -> Shared:
         """Give a list, one of `at_once`, its part of the pool: it is never far ahead of others."""

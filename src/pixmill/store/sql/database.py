@@ -104,7 +104,8 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            cause = f"the catalog {self.shown} can not be used: {error.orig}"
+            what = " ".join(str(error.orig).split())  # PostgreSQL's client tells in several lines
+            cause = f"the catalog {self.shown} can not be used: {what}"
             raise OutputError(cause + advice(error.orig)) from error
         except NoConnection as error:
             raise OutputError(

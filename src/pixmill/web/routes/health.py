@@ -40,7 +40,7 @@ async def ready(parts: Parts) -> JSONResponse:
         _within_time(parts.depot.ask(_has_archive, parts)),
     )
     missing = [name for name, well in (("catalog", catalog), ("archive", archive)) if not well]
-    if parts.engine.broken:
+    if not parts.engine.ready:
         missing.append("analysis processes")
     if missing:
         errors = [f"The {what} can not be used" for what in missing]
