@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from pixmill.store import open_catalog
+from pixmill.store.opening import sqlite_url
 from pixmill.store.shards import ShardId
 from tests import shards
 from tests.acceptance.browser_looks import check_looks
@@ -30,7 +31,9 @@ AWAY = {"PIXMILL_BROKER": "amqp://127.0.0.1:9/"}
 
 @pytest.fixture(scope="module")
 def place(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(browser, tmp_path_factory.mktemp("site"), {**ENV, **AWAY}) as started:
+    folder = tmp_path_factory.mktemp("site")
+    catalog = {"PIXMILL_CATALOG": sqlite_url(folder / "data" / "catalog.sqlite")}
+    with site(browser, folder, {**ENV, **AWAY, **catalog}) as started:
         yield started
 
 

@@ -90,7 +90,8 @@ def test_many_workers_make_the_bytes_of_one_machine(cluster, urls, ending, words
     assert f"{LINES:,} images: " in many.stderr
     with cluster.catalog() as catalog:
         assert catalog.jobs.page(10) == []
-    assert [path for path in (cluster.folder / "nas").rglob("*") if path.is_file()] == []
+    left = [path for path in (cluster.folder / "nas").rglob("*") if path.is_file()]
+    assert [path.parent.name for path in left] == ["place"]
     again = run(
         command, urls, *options, "-o", f"many.{ending}", cwd=cluster.folder, env=cluster.env
     )
@@ -268,8 +269,55 @@ def test_what_no_worker_can_reach_is_refused(cluster, words, told):
     ended = run("colors", *words, cwd=cluster.folder, env=cluster.env, text="http://x/1.png\n")
     assert ended.returncode == 2 or "stream" in told
     assert told in ended.stderr
+    assert list(cluster.folder.glob("x*")) == []
     with cluster.catalog() as catalog:
         assert catalog.jobs.page(1) == []
+
+
+@pytest.mark.parametrize("words", [["colors", "urls.txt"], ["worker"], ["serve", "--port", "0"]])
+def test_who_has_no_catalog_that_others_reach_is_refused(cluster, urls, words):
+    env = {name: value for name, value in cluster.env.items() if name != "PIXMILL_CATALOG"}
+    ended = run(*words, cwd=cluster.folder, env=env)
+    assert ended.returncode == 2
+    assert "a cluster needs a catalog that all of it reach" in ended.stderr
+    assert not (cluster.folder / "data").exists()
+
+
+@pytest.mark.parametrize("words", [["colors", "urls.txt"], ["worker"], ["serve", "--port", "0"]])
+def test_who_has_other_files_than_the_workers_is_refused(cluster, urls, words):
+    cluster.start("a")
+    elsewhere = {**cluster.env, "PIXMILL_BLOBS": str(cluster.folder / "elsewhere")}
+    ended = run(*words, cwd=cluster.folder, env=elsewhere)
+    assert ended.returncode == 1
+    told = f"{cluster.folder / 'elsewhere'} is not where the workers' files are, as those of a: "
+    assert told in ended.stderr
+    with cluster.catalog() as catalog:
+        assert catalog.jobs.page(1) == []
+        assert [worker.name for worker in catalog.workers.alive()] == ["a"]
+
+
+def test_a_list_may_be_taken_away_once_it_is_cut(cluster, urls):
+    alone(cluster, "colors", urls, "-o", "one.csv")
+    process = start("colors", urls, "-o", "many.csv", cwd=cluster.folder, env=cluster.env)
+    with cluster.catalog() as catalog:
+        wait_until(lambda: catalog.jobs.page(1))
+        (job,) = catalog.jobs.page(1)
+        wait_until(lambda: catalog.shards.planned(job.id).complete)
+        urls.unlink()
+        cluster.start("a")
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert catalog.jobs.page(1) == []
+    assert table(cluster.folder, "many.csv") == table(cluster.folder, "one.csv")
+
+
+def test_without_a_worker_a_command_says_what_it_waits_for(cluster, urls):
+    process = start("colors", urls, "-o", "x.csv", cwd=cluster.folder, env=cluster.env)
+    line = next(line for line in process.stderr if "no worker is there" in line)
+    assert "`pixmill worker` starts one" in line
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
 
 
 def test_all_workers_together_are_as_polite_to_a_server_as_one(cluster, origin):

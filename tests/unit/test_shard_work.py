@@ -209,7 +209,7 @@ def test_what_can_not_be_done_here_and_now_is_handed_back_for_a_while(
     work.do(id_)
     shard = shards.find(id_)
     assert (shard.state, shard.deaths, shard.alone) == ("waiting", 0, False)
-    assert "order.json is not there any more" in causes(shards, id_)[0]
+    assert "order.json is not there" in causes(shards, id_)[0]
     assert told[0][0] == f"shard 0 of job {job_id} was handed back"
     assert shards.publish(100, lambda ids: None) == SHARDS - 1  # not before some seconds are over
 

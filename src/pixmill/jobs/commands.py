@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pixmill.batch.job import run_job
 from pixmill.errors import JobStalled, OutputError, OutputLocked, ResumeRefused, UsageError
-from pixmill.jobs.extra import needing_celery
+from pixmill.jobs.common_place import open_common_place
+from pixmill.jobs.extra import broker_of, needing_celery
 from pixmill.jobs.list_orders import COMMAND
 from pixmill.jobs.patience import Sparingly
+from pixmill.jobs.shard_files import check_item
 from pixmill.jobs.sharding import Sharded, drop_shards
-from pixmill.store import open_catalog, open_results, where
+from pixmill.store import open_catalog
 from pixmill.store.jobs import FINISHED, NewJob, Outcome
 from pixmill.store.jobs import Progress as Told
 from pixmill.telemetry.traces import span, traces_sent
@@ -100,16 +102,21 @@ class ClusterCarrier:
         self._catalog = catalog
         self._blobs = blobs
         self._told = told
+        self._id = ""
 
     def run(self, job: Table, watcher: Watcher) -> Report:
         """Run a job as `run_job` does; what the cluster had of it is gone once it is complete."""
+        self._id = _job_id(job)  # the list may be another one at the end, or gone
+        first = next(iter(job.source.items()), None)
+        if first is not None:
+            check_item(first)
         try:
             report = run_job(job, watcher, self)
         except UsageError:  # no worker can do it, nor ever could
-            self._end(_job_id(job))
+            self._end(self._id)
             raise
-        if report.complete and (not report.did_nothing or self._is_left(_job_id(job))):
-            self._end(_job_id(job))
+        if report.complete and (not report.did_nothing or self._is_left(self._id)):
+            self._end(self._id)
         return report
 
     def _is_left(self, id_: str) -> bool:
@@ -122,7 +129,7 @@ class ClusterCarrier:
 
     def __call__(self, job: Table, checkpoint: Checkpoint) -> Write:
         """Make ready: the job stands in the catalog, and is this command's."""
-        id_, owner = _job_id(job), secrets.token_hex(16)
+        id_, owner = self._id, secrets.token_hex(16)
         if not checkpoint.line and job.overwrite:
             self._end(id_)
         kept, is_new = self._begun(id_, job, owner)
@@ -190,18 +197,17 @@ def open_cluster(
         from pixmill.jobs.cluster import Broker, make_app  # noqa: PLC0415  the extra
         from pixmill.jobs.relay import Relay  # noqa: PLC0415
 
-    if settings.broker is None:
-        raise UsageError("a cluster needs a broker: --broker amqp://… or PIXMILL_BROKER")
+    url = broker_of(settings)
     told = Sparingly(told)
     with ExitStack() as stack:
         stack.enter_context(traces_sent("pixmill-command", told))
         catalog = stack.enter_context(open_catalog(settings.catalog, settings.data))
-        broker = Broker(make_app(settings.broker))
+        blobs, _ = open_common_place(settings, catalog)
+        broker = Broker(make_app(url))
         broker.declare()
         relay = Relay(catalog, broker, lease_s=settings.job_lease, told=told)
         relay.start()
         stack.callback(relay.stop)
-        blobs = open_results(where(settings).blobs, settings.data)
         yield ClusterCarrier(settings, catalog, blobs, told)
 
 

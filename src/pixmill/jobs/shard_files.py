@@ -38,13 +38,14 @@ def put_items(blobs: BlobStore, id_: ShardId, items: Iterable[Item]) -> None:
     """Keep the items of a shard. Raises OutputError, and UsageError for a file of this machine."""
     lines = [
         json.dumps([item.line, item.url, item.extra, item.error], separators=(",", ":"))
-        for item in map(_checked, items)
+        for item in map(check_item, items)
     ]
     text = "\n".join(lines).encode("utf-8", "surrogatepass")
     blobs.put(_items_name(id_), gzip.compress(text, _LEVEL, mtime=0))
 
 
-def _checked(item: Item) -> Item:
+def check_item(item: Item) -> Item:
+    """Give an item that workers can do. Raises UsageError for a file of this machine."""
     if item.path is not None:
         raise UsageError(f"a cluster's workers can not read the files of this machine: {item.url}")
     return item
@@ -82,7 +83,7 @@ def read_part(blobs: BlobStore, shard: Shard, table: Table) -> Iterator[str]:
     name = _part_name(shard, table)
     blob = blobs.open(name)
     if blob is None:
-        raise OutputError(f"{name} is not there any more, with the rows of a shard")
+        raise OutputError(f"{name} is not there, with the rows of a shard")
     decoder = codecs.getincrementaldecoder("utf-8")()
     with blob:
         for offset in range(0, blob.size, _PIECE_BYTES):
@@ -135,7 +136,7 @@ def find_document(blobs: BlobStore, job_id: str, document: Document) -> bytes | 
 def _whole(blobs: BlobStore, name: str) -> bytes:
     content = _content(blobs, name)
     if content is None:
-        raise OutputError(f"{name} is not there any more, which a shard needs")
+        raise OutputError(f"{name} is not there, which a shard needs")
     return content
 
 

@@ -40,6 +40,7 @@ _LOOK_EVERY_S = 0.25
 # A look that takes long is followed by a rest of so many times that, but of no more seconds than so
 # many: it may have waited for a catalog that was away.
 _REST, _LONGEST_REST_S = 10, 5.0
+_LONELY_S = 5.0  # without a worker, until that is told
 _MERGED_TOGETHER = 50
 _MOST_NAMED = 5
 
@@ -78,6 +79,8 @@ class Sharded:
     ) -> None:
         self._told = Sparingly(told)
         self._shards = patient(catalog.shards, self._check, self._told)
+        self._workers = patient(catalog.workers, self._check, self._told)
+        self._seen_at = time.monotonic()  # when a worker was, or it was begun
         self._blobs = patient(blobs, self._check, self._told)
         self._job_id = job_id
         self._holder = holder
@@ -112,6 +115,7 @@ class Sharded:
                     if self._advance(merging, planner, progress):
                         told.add(last_line=merging.line)
                         return True
+                    self._look_for_workers()
                     watcher.tick()
                     self._wake.wait(_rest_after(time.monotonic() - began))
             return False
@@ -188,13 +192,23 @@ class Sharded:
             progress.images += max(0, done - self._done)
         self._done = done
 
+    def _look_for_workers(self) -> None:
+        """Say so while there are none, which may be what all wait for."""
+        now = time.monotonic()
+        if now - self._seen_at < _LONELY_S:
+            return
+        if self._workers.alive():
+            self._seen_at = now
+        else:
+            how = "`pixmill worker` starts one, over the same broker, catalog and blobs"
+            self._told("no worker is there", OutputError(how))
+
     def _tell_cause(self, shard: Shard) -> None:
         """Tell, while all wait for a shard that is tried again, what went wrong with it."""
         if shard.state == "waiting" and shard.failed_attempts:
             last = shard.failed_attempts[-1]
-            self._told(
-                "a shard is done again", OutputError(f"shard {shard.id.number}: {last.cause}")
-            )
+            cause = f"shard {shard.id.number}, at {last.worker}: {last.cause}"
+            self._told("a shard is done again", OutputError(cause))
 
     def _is_over(self, complete: bool, standing: Standing) -> bool:  # noqa: FBT001  of the plan
         """Tell that all is not done; raise JobStalled where it can not be."""

@@ -28,7 +28,7 @@ from pixmill import __version__
 from pixmill.analysis.work import work
 from pixmill.batch.memory import most_workers, plan_memory
 from pixmill.batch.options import PRELOAD_ALL, Shared
-from pixmill.errors import OutputError, UsageError
+from pixmill.errors import OutputError
 from pixmill.fetch.body import MemoryBudget
 from pixmill.imaging.probe import Limits
 from pixmill.jobs.cluster import (
@@ -41,7 +41,9 @@ from pixmill.jobs.cluster import (
     make_app,
     queue_name,
 )
+from pixmill.jobs.common_place import open_common_place
 from pixmill.jobs.executor import Executor
+from pixmill.jobs.extra import broker_of
 from pixmill.jobs.host_shares import HostShares
 from pixmill.jobs.making import PoolMaker
 from pixmill.jobs.operations import KIND, OperationsRunner
@@ -51,7 +53,7 @@ from pixmill.jobs.relay import Relay
 from pixmill.jobs.shard_work import ShardWork, Site
 from pixmill.jobs.worker_metrics import Probes, WorkerMetrics
 from pixmill.pool import Pool
-from pixmill.store import open_archive, open_catalog, open_results, where
+from pixmill.store import open_archive, open_catalog, where
 from pixmill.store.opening import utc_now
 from pixmill.store.shards import ShardId, Worker
 from pixmill.telemetry.traces import TRACEPARENT, delivered, traces_sent
@@ -86,15 +88,14 @@ def work_until_stopped(
     exit code: 1 where the pool broke, or the broker lets this worker in no more. Raises RunError
     where the worker can not start; for a broker that does not answer it waits.
     """
-    if settings.broker is None:
-        raise UsageError("a worker needs a broker: --broker amqp://… or PIXMILL_BROKER")
+    broker = broker_of(settings)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # bodies of many shards may be files
     with ExitStack() as stack:
         name = settings.worker_name
         stack.enter_context(traces_sent("pixmill-worker", told, instance=name))
         catalog = stack.enter_context(open_catalog(settings.catalog, settings.data))
-        process = _Process(settings, settings.broker, catalog, stack, Sparingly(told))
+        process = _Process(settings, broker, catalog, stack, Sparingly(told))
         say(f"pixmill works as {process.worker.name}")
         return process.work()
 
@@ -111,6 +112,7 @@ class _Process:
         told: Callable[[str, BaseException], None],
     ) -> None:
         slots = {INTERACTIVE: _INTERACTIVE_SLOTS, BULK: settings.shards}
+        blobs, place = open_common_place(settings, catalog)
         self.worker = Worker(
             token=secrets.token_hex(16),
             name=settings.worker_name or f"{socket.gethostname()}-{os.getpid()}",
@@ -118,6 +120,7 @@ class _Process:
             version=__version__,
             started_at=utc_now(),
             seen_at=utc_now(),
+            place=place,
         )
         self._settings, self._catalog, self._told = settings, catalog, told
         self._app = make_app(broker, slots)
@@ -130,8 +133,6 @@ class _Process:
         self._concurrency = sum(slots.values())
         self._pool = _pool_of(settings, stack)
         self._relay = Relay(catalog, Broker(self._app), lease_s=settings.job_lease, told=told)
-        blobs = open_results(where(settings).blobs, settings.data)
-
         opening = threading.Lock()
 
         @cache

@@ -194,7 +194,10 @@ class Shards(Protocol):
 
 
 class Worker(NamedTuple):
-    """A process that does shards: its token, what it is called, and how many it does at once."""
+    """A process that does shards: its token, what it is called, and how many it does at once.
+
+    `place` is the mark of the place where its files are.
+    """
 
     token: str
     name: str
@@ -202,6 +205,7 @@ class Worker(NamedTuple):
     version: str
     started_at: datetime
     seen_at: datetime
+    place: str = ""
 
 
 class Task(NamedTuple):

@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from pixmill.errors import ItemError, OutputError
 from pixmill.fetch.poster import Poster
 from pixmill.ingest.retention import forget_old
+from pixmill.jobs.common_place import open_common_place
 from pixmill.jobs.executor import Executor
 from pixmill.jobs.expiry import Expiry
 from pixmill.jobs.list_orders import KINDS
@@ -120,7 +121,10 @@ def create_app(
             poster = await stack.enter_async_context(Poster(webhook_options(settings)))
             sender = WebhookSender(catalog, poster, log, metrics)
             await stack.enter_async_context(sender.at_work())
-            results = open_results(where(settings).blobs, settings.data)
+            if settings.broker is None:
+                results = open_results(where(settings).blobs, settings.data)
+            else:
+                results, _ = open_common_place(settings, catalog)
             loop = asyncio.get_running_loop()
             rendering = Rendering(engine, depot.originals, results.spool, loop)
             shared = engine.shared(settings.jobs)

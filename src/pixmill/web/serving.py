@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from pixmill.errors import OutputError
+from pixmill.jobs.extra import broker_of
 from pixmill.store import SCOPES, open_archive, open_catalog, where
 from pixmill.telemetry.defects import defects_reported
 from pixmill.telemetry.traces import traces_sent
@@ -36,6 +37,8 @@ def serve_until_stopped(settings: Settings, say: Callable[[str], None]) -> None:
 
     Raises RunError where the service can not start.
     """
+    if settings.broker is not None:
+        broker_of(settings)
     with ExitStack() as stack:
         defects = stack.enter_context(defects_reported(settings, "pixmill-api"))
         metrics, log = Metrics(), Log(settings.log_format, defects=defects)
