@@ -311,13 +311,20 @@ def test_a_list_may_be_taken_away_once_it_is_cut(cluster, urls):
     assert table(cluster.folder, "many.csv") == table(cluster.folder, "one.csv")
 
 
-def test_without_a_worker_a_command_says_what_it_waits_for(cluster, urls):
+def test_without_a_worker_a_command_says_what_it_waits_for_and_may_be_left_behind(cluster, urls):
     process = start("colors", urls, "-o", "x.csv", cwd=cluster.folder, env=cluster.env)
     line = next(line for line in process.stderr if "no worker is there" in line)
     assert "`pixmill worker` starts one" in line
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
+    with cluster.catalog() as catalog:
+        assert [job.state for job in catalog.jobs.page(2)] == ["queued"]
+        time.sleep(1)
+        cluster.start("a", env={"PIXMILL_JOB_KEEP": "0.00001"})  # a second
+        wait_until(lambda: catalog.jobs.page(1) == [])
+    nas = cluster.folder / "nas"
+    wait_until(lambda: not [path for path in nas.glob("shards/**/*") if path.is_file()])
 
 
 def test_all_workers_together_are_as_polite_to_a_server_as_one(cluster, origin):

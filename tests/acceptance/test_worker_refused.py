@@ -38,7 +38,7 @@ def test_one_that_is_let_in_no_more_hands_back_and_fails(cluster, rabbit):
     cluster.start("a", env={"PIXMILL_BROKER": url})
     worker = cluster.workers["a"]
     rabbit.control("delete_vhost", "leaving")
-    assert worker.process.wait(60) == 1
+    assert worker.process.wait(60) == 1, worker.said
     wait_until(lambda: any("the worker ends" in line for line in worker.said))
     said = "".join(worker.said)
     assert "the broker lets nobody in with this URL" in said

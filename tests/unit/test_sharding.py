@@ -7,6 +7,7 @@ import threading
 from itertools import count
 
 import pytest
+from sqlalchemy import delete
 
 from pixmill.batch.checkpoint import Checkpoint
 from pixmill.batch.job import checkpoint_path, run_job
@@ -19,6 +20,7 @@ from pixmill.matching import Matcher
 from pixmill.store import open_catalog
 from pixmill.store.memory import MemoryBlobs
 from pixmill.store.shards import MAX_DEATHS, ShardId
+from pixmill.store.sql import schema
 from tests.unit.product_records import PALETTE
 from tests.unit.shard_jobs import (
     FAILED,
@@ -240,6 +242,31 @@ def test_what_goes_wrong_with_the_holder_or_the_list_ends_it(tmp_path, urls, clu
     gone.rename(urls)
     assert cluster.run(job_of(urls, output)).complete
     assert files(output) == expected
+
+
+def test_a_catalog_that_lost_its_last_moments_is_told_of_them_again(
+    tmp_path, urls, cluster, expected, monkeypatch
+):
+    """As one whose copy takes over, or that keeps commits to itself for a while."""
+    monkeypatch.setattr(planning, "_PAUSE_S", 0.01)
+    told, shards = count(), cluster.catalog.shards
+    plan = shards.plan
+
+    def forgetful(job_id, *arguments, **more):
+        done = plan(job_id, *arguments, **more)
+        if next(told) in {3, 5, 8}:
+            with shards._database.writing() as connection:
+                last = shards.planned(job_id).shards - 1
+                table = schema.shards.c
+                its = (table.job_id == job_id) & (table.number == last)
+                connection.execute(delete(schema.shards).where(its))
+        return done
+
+    monkeypatch.setattr(shards, "plan", forgetful)
+    output = tmp_path / "o.csv"
+    assert cluster.run(job_of(urls, output), Watcher(lambda _: cluster.work())).complete
+    assert files(output) == expected
+    assert next(told) > SHARDS
 
 
 @pytest.mark.parametrize("table", ["rows", "errors"])

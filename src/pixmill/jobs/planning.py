@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _GROWTH = ((32, 125), (96, 500))
 _TOLD_EVERY_S = 0.5
 _TOLD_TOGETHER = 50
+_PAUSE_S = 1.0
 
 
 def size_of(number: int, most: int) -> int:
@@ -71,16 +72,23 @@ class Planner:
 
     def _work(self) -> None:
         try:
-            self._plan()
+            while not (self._plan() or self._stopped):
+                time.sleep(_PAUSE_S)
         except BaseException as error:  # noqa: BLE001  it is raised where the job is waited for
             self._error = error
 
-    def _plan(self) -> None:
-        """Cut it; `over` is that all is cut and told, by whoever."""
+    def _plan(self) -> bool:
+        """Cut it; `over` is that all is cut and told, by whoever.
+
+        False where what was told does not stand there any more, as behind a catalog that lost its
+        last moments, or is another's by now, which its holder will find out.
+        """
         before = self._shards.planned(self._job_id)
         if before.complete:
             self.over = True
-            return
+            return True
+        if not self._tell(before.shards, [], complete=False):
+            return False
         after = (before.last.last_line, before.last.place) if before.last else self._after
         # The place of the last item is known, not that of the one behind the line it ends on.
         items = self._source.items(after)
@@ -90,11 +98,12 @@ class Planner:
             waiting.append(shard)
             if len(waiting) >= _TOLD_TOGETHER or time.monotonic() >= due:
                 if not self._tell(first, waiting, complete=False):
-                    return
+                    return False
                 first += len(waiting)
                 waiting, due = [], time.monotonic() + _TOLD_EVERY_S
         if not self._stopped:
             self.over = self._tell(first, waiting, complete=True)
+        return self.over
 
     def _cut(self, items: Iterator[Item], number: int) -> Iterator[NewShard]:
         while not self._stopped:

@@ -14,15 +14,12 @@ import signal
 import socket
 import threading
 import time
-import warnings
 from contextlib import ExitStack
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
 from celery import signals
-from celery.exceptions import WorkerShutdown
-from celery.platforms import SecurityWarning
-from celery.worker.consumer import Consumer
 
 from pixmill import __version__
 from pixmill.analysis.work import work
@@ -31,18 +28,12 @@ from pixmill.batch.options import PRELOAD_ALL, Shared
 from pixmill.errors import OutputError
 from pixmill.fetch.body import MemoryBudget
 from pixmill.imaging.probe import Limits
-from pixmill.jobs.cluster import (
-    OPERATIONS,
-    REFUSALS,
-    SHARD,
-    Broker,
-    BrokerRefused,
-    explained,
-    make_app,
-    queue_name,
-)
+from pixmill.ingest.retention import EVERY_S
+from pixmill.jobs.cluster import Broker, BrokerRefused, explained, make_app
 from pixmill.jobs.common_place import open_common_place
+from pixmill.jobs.consuming import add_tasks, celery_worker
 from pixmill.jobs.executor import Executor
+from pixmill.jobs.expiry import Expiry
 from pixmill.jobs.extra import broker_of
 from pixmill.jobs.host_shares import HostShares
 from pixmill.jobs.making import PoolMaker
@@ -56,13 +47,11 @@ from pixmill.pool import Pool
 from pixmill.store import open_archive, open_catalog, where
 from pixmill.store.opening import utc_now
 from pixmill.store.shards import ShardId, Worker
-from pixmill.telemetry.traces import TRACEPARENT, delivered, traces_sent
+from pixmill.telemetry.traces import traces_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-    from celery import Celery
 
     from pixmill.settings import Settings
     from pixmill.store import Archive, Catalog
@@ -167,6 +156,7 @@ class _Process:
             self.worker.token,
             self.worker.name,
         )
+        self._expiry = Expiry(catalog, blobs)
         self._heart = threading.Thread(target=self._beat, name="pixmill-heart", daemon=True)
         self._renewed = time.monotonic()
         self._metrics = WorkerMetrics()
@@ -194,12 +184,12 @@ class _Process:
         """Take messages until a signal, or until no image can be analyzed any more."""
         self._catalog.workers.renew(self.worker, self._settings.job_lease)
         self._heart.start()
+        threading.Thread(target=self._expire, name="pixmill-expiry", daemon=True).start()
         self._jobs.start()
         self._relay.start()
         self._hosts.start()
-        celery = _celery_worker(self._app, self._concurrency, self.worker, self._refused)
-        _add_tasks(self._app, self._do_shard, self._do_operations)
-        signals.setup_logging.connect(_no_logging, weak=False)
+        celery = celery_worker(self._app, self._concurrency, self.worker, self._fail)
+        add_tasks(self._app, self._do_shard, self._do_operations)
         signals.worker_shutting_down.connect(self._end, weak=False)
         try:
             celery.start()
@@ -229,8 +219,8 @@ class _Process:
         timer.start()
         self._ending.set()
 
-    def _refused(self, error: Exception) -> None:
-        """End, as the broker lets nobody in with this URL any more."""
+    def _fail(self, error: Exception) -> None:
+        """End, as no messages can be had any more: the broker lets nobody in with this URL."""
         self._told("the worker ends", explained(error))
         self._broken = True
         self._end()
@@ -261,6 +251,17 @@ class _Process:
                 os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(every_s)
             until_renewal_s -= every_s
+
+    def _expire(self) -> None:
+        """Drop jobs of commands that were left behind; there may be no service to do it."""
+        keep = timedelta(days=self._settings.job_keep)
+        while True:
+            try:
+                self._expiry.drop_abandoned(utc_now() - keep)
+            except OutputError as error:  # the next time may be better
+                self._told("jobs that were left behind can not be dropped", error)
+            if self._ending.wait(EVERY_S):
+                return
 
     def _is_well(self) -> bool:
         """Tell whether this process can work; another one would reach the catalog no better."""
@@ -298,52 +299,3 @@ def _pool_of(settings: Settings, stack: ExitStack) -> Pool[Any, Any]:
     )
     stack.callback(pool.close, cancel=True)
     return pool
-
-
-def _celery_worker(
-    app: Celery, concurrency: int, worker: Worker, refused: Callable[[Exception], None]
-) -> Any:
-    class Connecting(Consumer):
-        """Tells of a broker that lets nobody in, which Celery would ask again without a pause."""
-
-        def ensure_connected(self, conn: Any) -> Any:
-            try:
-                return super().ensure_connected(conn)
-            except REFUSALS as error:
-                refused(error)
-                raise WorkerShutdown(1) from error
-
-    # Of root's rights, which are whoever's who starts it: messages hold numbers and names alone.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
-    return app.Worker(
-        pool="threads",
-        consumer_cls=Connecting,
-        concurrency=concurrency,
-        queues=[queue_name(INTERACTIVE), queue_name(BULK)],
-        hostname=f"pixmill@{worker.name}-{worker.token[:8]}",
-        without_mingle=True,
-        without_gossip=True,
-        without_heartbeat=True,
-        quiet=True,
-        loglevel="ERROR",
-    )
-
-
-def _add_tasks(
-    app: Celery, shard: Callable[[str, int], None], operations: Callable[[str], None]
-) -> None:
-    """Say what is done with each kind of message."""
-
-    @app.task(name=SHARD, bind=True)
-    def _shard(task: Any, job_id: str, number: int) -> None:
-        with delivered(job_id, task.request.get(TRACEPARENT)):
-            shard(job_id, number)
-
-    @app.task(name=OPERATIONS, bind=True)
-    def _operations(task: Any, job_id: str) -> None:
-        with delivered(job_id, task.request.get(TRACEPARENT)):
-            operations(job_id)
-
-
-def _no_logging(**_: Any) -> None:
-    """Keep Celery from setting up logging: who hears this signal does it himself."""
