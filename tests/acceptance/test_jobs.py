@@ -11,6 +11,7 @@ from pixmill.store.jobs import NewJob, Outcome, Progress, Result
 from pixmill.store.shards import MAX_DEATHS, NewShard, ShardId
 from tests.acceptance.lists import body
 from tests.command import run, start
+from tests.services import free_port
 from tests.serving import serving
 
 CHAIN = "grayscale\nconvert png"
@@ -91,6 +92,25 @@ def test_jobs_of_all_keys_are_listed_the_newest_first(jobs, made):
     assert [json.loads(line)["id"] for line in failed] == made[:1]
 
 
+def test_the_job_of_a_command_is_told_by_product_and_output(jobs, data, made):
+    output = f"/nas/{'deep/' * 30}o \x1b[31m.csv"
+    with open_catalog(None, data) as catalog:
+        spec = {"product": "colors", "output": output}
+        job, _ = catalog.jobs.add(NewJob(key_id=None, kind="command", spec=spec, total=0))
+        catalog.jobs.claim_this(job.id, "me", 60)
+        catalog.jobs.renew(job.id, "me", 60, Progress(940, 739))
+    head, row, *others = jobs("list").stdout.splitlines()
+    assert head.split()[-1] == "output"
+    assert row.startswith(job.id)
+    assert "  command colors  " in row
+    assert row.endswith(output.replace("\x1b", "\\x1b"))
+    assert row.index("command") == head.index("kind")
+    assert all(other[head.index("kind") :].startswith("operations  ") for other in others)
+    told = dict(line.split(None, 1) for line in jobs("show", job.id).stdout.splitlines())
+    assert told["progress"] == "940, 739 failed"
+    assert told["product"] == "colors"
+
+
 def test_more_jobs_than_a_page_are_listed(jobs, data, made):
     with open_catalog(None, data) as catalog:
         key_id = catalog.keys.all()[0].id
@@ -149,8 +169,19 @@ def test_what_is_not_there_is_one_sentence(jobs, made):
 
 
 def test_looking_makes_no_catalog(jobs, data):
-    assert "there is no catalog" in jobs("list", status=1).stderr
+    told = jobs("list", status=1).stderr
+    assert f"there is no catalog in {data}; PIXMILL_DATA names its folder, or" in told
+    assert "PIXMILL_CATALOG" in told
     assert not data.exists()
+
+
+def test_the_catalog_that_is_not_there_is_the_one_that_was_named(tmp_path, data):
+    url = f"sqlite:///{tmp_path}/own.sqlite"
+    env = {"PIXMILL_DATA": str(data), "PIXMILL_CATALOG": url}
+    done = run("jobs", "list", cwd=tmp_path, env=env)
+    assert done.returncode == 1
+    assert f"there is no catalog at {url}, which PIXMILL_CATALOG names" in done.stderr
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_job_is_waited_for(tmp_path, jobs, made):
@@ -189,6 +220,17 @@ def test_the_dead_parts_of_lists_are_told_with_all_that_is_known(jobs, stalled):
     assert (told["job"], told["shard"]) == (stalled, 1)
     assert (told["first_line"], told["last_line"], len(told["attempts"])) == (11, 20, MAX_DEATHS)
     assert set(told["attempts"][0]) == {"worker", "ended_at", "cause"}
+
+
+def test_what_the_broker_can_not_tell_of_is_no_success(tmp_path, data, stalled):
+    broker = f"amqp://guest:hidden@127.0.0.1:{free_port()}//"
+    env = {"PIXMILL_DATA": str(data), "PIXMILL_BROKER": broker}
+    done = run("jobs", "dead", cwd=tmp_path, env=env)
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{stalled}  shard 1, lines 11 to 20\n")
+    assert done.stderr.startswith("pixmill: the broker can not be used: ")
+    assert "hidden" not in done.stderr
+    assert run("jobs", "dead", "--json", cwd=tmp_path, env=env).returncode == 0
 
 
 def test_what_is_redriven_waits_again_with_its_job(jobs, data, stalled, made):

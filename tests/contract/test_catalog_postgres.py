@@ -11,7 +11,13 @@ import pytest
 from sqlalchemy import text
 
 from pixmill.errors import OutputError, UsageError
-from pixmill.store import catalog_stands, migrate_catalog, open_archive, open_catalog
+from pixmill.store import (
+    catalog_form,
+    catalog_stands,
+    migrate_catalog,
+    open_archive,
+    open_catalog,
+)
 from pixmill.store.sql.postgres import KEPT, MORE
 from tests.cluster import wait_until
 from tests.contract.catalogs import race
@@ -30,6 +36,13 @@ def test_an_empty_database_becomes_a_catalog_and_an_archive_unasked(postgres, tm
         assert archive.page(1) == []
     assert migrate_catalog(postgres, tmp_path) == ("0006", "0006")
     assert not (tmp_path / "data" / "catalog.sqlite").exists()
+
+
+def test_looking_at_an_empty_database_makes_nothing(postgres, tmp_path):
+    for _ in range(2):
+        assert catalog_form(postgres, tmp_path) == (None, "0006")
+    open_catalog(postgres, tmp_path).close()
+    assert catalog_form(postgres, tmp_path) == ("0006", "0006")
 
 
 def test_many_who_open_an_empty_database_at_once_all_find_a_catalog(postgres, tmp_path):

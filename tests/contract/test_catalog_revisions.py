@@ -10,7 +10,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 
 from pixmill.errors import OutputError
-from pixmill.store import catalog_stands, migrate_catalog, open_catalog
+from pixmill.store import catalog_form, catalog_stands, migrate_catalog, open_catalog
 from tests.contract.catalogs import mode, query
 
 
@@ -65,3 +65,34 @@ def test_a_newer_catalog_is_refused(tmp_path, revision):
         with pytest.raises(OutputError, match=r"of a newer pixmill .*upgrade pixmill") as caught:
             act(None, tmp_path)
         assert "\x1b" not in str(caught.value)
+
+
+def test_looking_at_a_catalog_makes_and_changes_nothing(tmp_path):
+    data, path = tmp_path / "data", tmp_path / "own.sqlite"
+    assert catalog_form(None, data) == (None, "0006")
+    assert catalog_form(f"sqlite:///{path}", data) == (None, "0006")
+    assert [*tmp_path.iterdir()] == []
+    with pytest.raises(OutputError, match="can not be made"):
+        catalog_form(f"sqlite:///{tmp_path}/nowhere/own.sqlite", data)
+    assert [*tmp_path.iterdir()] == []
+    open_catalog(f"sqlite:///{path}", data).close()
+    assert catalog_form(f"sqlite:///{path}", data) == ("0006", "0006")
+
+
+def test_the_form_of_an_older_catalog_is_told(tmp_path):
+    url = behind(tmp_path / "catalog.sqlite")
+    before = (tmp_path / "catalog.sqlite").read_bytes()
+    assert catalog_form(None, tmp_path) == ("0001", "0006")  # opening it migrates it
+    with pytest.raises(OutputError, match=r"of an older pixmill .*run `pixmill migrate`"):
+        catalog_form(url, tmp_path / "elsewhere")
+    assert (tmp_path / "catalog.sqlite").read_bytes() == before
+
+
+def test_the_form_of_a_newer_catalog_and_of_none_is_a_sentence(tmp_path):
+    open_catalog(None, tmp_path).close()
+    query(tmp_path / "catalog.sqlite", "UPDATE pixmill_version SET version_num = '9999'")
+    with pytest.raises(OutputError, match=r"of a newer pixmill"):
+        catalog_form(None, tmp_path)
+    (tmp_path / "text").write_text("no database, but a text " * 100)
+    with pytest.raises(OutputError, match="can not be used"):
+        catalog_form(f"sqlite:///{tmp_path}/text", tmp_path)

@@ -37,6 +37,15 @@ def test_messages_wait_in_the_queue_of_their_kind(broker):
     assert settled(broker, expected) == expected
 
 
+def test_looking_at_the_queues_makes_none(broker):
+    for _ in range(2):
+        assert broker.seen() == {}
+    broker.send_shards([ShardId("a", 0)])
+    expected = {BULK: 1, INTERACTIVE: 0, DEAD: 0}
+    assert settled(broker, expected) == expected
+    assert broker.seen() == expected
+
+
 def test_the_dead_letter_queue_is_emptied_and_what_waits_is_told_anew(rabbit, broker, tmp_path):
     broker.declare()
     with Connection(rabbit.url) as connection:
@@ -62,8 +71,8 @@ def test_the_dead_letter_queue_is_emptied_and_what_waits_is_told_anew(rabbit, br
 
 def test_a_virtual_host_that_there_is_not_is_a_sentence(rabbit):
     broker = Broker(make_app(f"{rabbit.url.removesuffix('//')}/elsewhere"))
-    for ask in (broker.declare, broker.depths, lambda: broker.send_operations(["a"])):
-        with pytest.raises(OutputError, match=r"the broker can not be used: .*elsewhere"):
+    for ask in (broker.declare, broker.depths, broker.seen, lambda: broker.send_operations(["a"])):
+        with pytest.raises(OutputError, match=r"the broker lets nobody in .*elsewhere"):
             ask()
 
 

@@ -32,6 +32,22 @@ def refusal(**flags):
     return sentence
 
 
+# Names of workers
+
+
+@pytest.mark.parametrize("name", ["node-8", "a", "A_b.c-9", "x" * 100])
+def test_a_worker_may_have_a_name_that_a_key_may_have(name):
+    assert load_settings(worker_name=name).worker_name == name
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "a\n", "\x1b[31m", "é", "x" * 101, "a/b"])
+def test_any_other_name_of_a_worker_is_refused(name):
+    sentence = refusal(worker_name=name)
+    assert sentence.startswith("--name: ")
+    assert sentence.endswith("a worker's name is 1 to 100 letters, digits, dots, dashes and _")
+    assert "\x1b" not in sentence
+
+
 # Precedence
 
 

@@ -32,9 +32,12 @@ if TYPE_CHECKING:
 _PACKAGES = (
     "numpy", "numba", "llvmlite", "simplejpeg", "pyvips", "pyvips-binary", "pillow",
     "aiohttp", "typer", "rich", "pydantic-settings", "structlog", "scipy", "pyarrow",
-    "fastapi", "uvicorn", "sqlalchemy", "obstore",
+    "fastapi", "uvicorn", "sqlalchemy", "psycopg", "pymongo", "obstore", "celery", "kombu", "amqp",
 )  # fmt: skip
-_OPTIONAL = {"pyarrow", "pyvips-binary", "fastapi", "uvicorn", "sqlalchemy", "obstore"}
+_OPTIONAL = {
+    "pyarrow", "pyvips-binary", "fastapi", "uvicorn", "sqlalchemy", "psycopg", "pymongo",
+    "obstore", "celery", "kombu", "amqp",
+}  # fmt: skip
 EXIT_TROUBLE = 1
 _SYSTEM_LIBVIPS = (
     "the system's libvips is in use: it is slower and opens more formats; reinstall by "
@@ -75,7 +78,10 @@ def doctor(
     archive: f.ArchiveUrl = None,
     blobs: f.Blobs = None,
 ) -> None:
-    """Show versions, decoders, processors and limits; exit with 1 if something is amiss."""
+    """Show versions, decoders, processors and limits; exit with 1 if something is amiss.
+
+    Where the settings name a catalog or a broker: whether it can be used.
+    """
     if settings:
         _print_settings(as_json=json)
         return
@@ -92,7 +98,7 @@ def doctor(
         raise SystemExit(0 if whole else EXIT_TROUBLE)
     facts: dict[str, str] = {}
     troubles: list[str] = []
-    for section in (_machine, _packages, _decoders, _kernel, _limits):
+    for section in (_machine, _packages, _decoders, _kernel, _limits, _cluster):
         for name, value, trouble in section():
             facts[name] = value
             if trouble:
@@ -104,7 +110,7 @@ def doctor(
         for name, value in facts.items():
             typer.echo(f"{name:<{width}}  {value}")
         for trouble in troubles:
-            typer.echo(f"! {trouble}")
+            typer.echo(f"! {printable(trouble, 1000)}")
         typer.echo("all is well" if not troubles else "")
     if troubles:
         raise SystemExit(EXIT_TROUBLE)
@@ -216,3 +222,13 @@ def _limits() -> Iterator[Fact]:
     yield "temporary files", str(folder), None if usable else f"{folder} is not writable"
     encoding = sys.getfilesystemencoding()
     yield "file names", encoding, None if encoding == "utf-8" else "the locale is not UTF-8"
+
+
+def _cluster() -> Iterator[Fact]:
+    from pixmill.cli.doctor_cluster import examine_cluster  # noqa: PLC0415  as the decoders
+
+    try:
+        settings = load_settings()
+    except UsageError:  # the limits tell of it
+        return
+    yield from examine_cluster(settings)

@@ -1,4 +1,4 @@
-"""`pixmill jobs`: what the service has to do and has done, of all keys, from its own machine."""
+"""`pixmill jobs`: what there is to do and was done, by a service or a cluster, of all keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from pixmill.cli.ending import EXIT_SOME_FAILED
 from pixmill.cli.standard_output import write_lines
 from pixmill.cli.terminal import counted, printable
-from pixmill.errors import OutputError, RunError, UsageError
+from pixmill.errors import RunError, UsageError
 from pixmill.jobs.queues import DEAD
 from pixmill.settings import load_settings
 
@@ -24,13 +24,18 @@ if TYPE_CHECKING:
     from pixmill.store.jobs import Event, Job
 
 jobs = typer.Typer(
-    no_args_is_help=True, help="Look at, cancel, repeat and wait for the jobs of the service."
+    no_args_is_help=True,
+    help="Look at, cancel, repeat and wait for jobs: of the service, and of commands over a "
+    "cluster.",
 )
 
 _PAGE = 200
 _LOOK_EVERY_S = 0.5
 _MOST_DEAD = 1000
-_HEAD = ("id", "state", "made", "attempts", "key", "source", "reference", "code")
+_PATH_CHARS = 4096
+_HEAD = (
+    "id", "state", "made", "attempts", "key", "kind", "source", "reference", "code", "output",
+)  # fmt: skip
 
 Id = Annotated[
     str,
@@ -56,7 +61,7 @@ def list_jobs(
     ] = 50,
     json: Json = False,
 ) -> None:
-    """List jobs of all keys, the newest first."""
+    """List jobs of all keys and of commands, the newest first."""
     with _catalog() as catalog:
         found = _newest(catalog, state, limit)
         if json:
@@ -131,7 +136,8 @@ def wait(
 def dead(json: Json = False) -> None:
     """List the shards that killed their workers, or failed each time, and wait to be redriven.
 
-    With a broker, messages are counted that it gave out too often.
+    With a broker, messages are counted that it gave out too often; exits with 1 where it does not
+    tell.
     """
     with _catalog() as catalog:
         found = catalog.shards.dead(_MOST_DEAD)
@@ -200,17 +206,21 @@ def _catalog() -> Iterator[Catalog]:
 
     settings = load_settings()
     if not catalog_stands(settings.catalog, settings.data):
-        raise RunError(f"there is no catalog in {settings.data}; PIXMILL_DATA names its folder")
+        if settings.catalog is not None:
+            raise RunError(
+                f"there is no catalog at {settings.catalog}, which PIXMILL_CATALOG names"
+            )
+        raise RunError(
+            f"there is no catalog in {settings.data}; PIXMILL_DATA names its folder, or "
+            "PIXMILL_CATALOG its database"
+        )
     with open_catalog(settings.catalog, settings.data) as catalog:
         yield catalog
 
 
 def _dead_letters(broker: Broker) -> list[str]:
-    """Tell of messages in the dead-letter queue, if there are any."""
-    try:
-        number = broker.depths()[DEAD]
-    except OutputError as error:  # the shards are told of all the same
-        return [str(error)]
+    """Tell of messages in the dead-letter queue, if there are any. Raises OutputError."""
+    number = broker.depths()[DEAD]
     told = f"{counted(number, 'message')} given out too often: `pixmill jobs redrive --messages`"
     return [told] if number else []
 
@@ -253,9 +263,18 @@ def _moved(catalog: Catalog, id_: str, event: Event, otherwise: str) -> Job:
 
 
 def _row(job: Job, key: str) -> tuple[str, ...]:
-    words = (key, job.spec.get("source"), job.spec.get("reference"), job.outcome.code)
+    spec = job.spec
+    kind = f"{job.kind} {spec.get('product', '')}".rstrip()  # that of a command makes one
+    words = (key, kind, spec.get("source"), spec.get("reference"), job.outcome.code)
     made = job.created_at.strftime("%Y-%m-%d %H:%M:%S")
-    return (job.id, job.state, made, str(job.attempts), *(printable(word or "") for word in words))
+    facts = (job.id, job.state, made, str(job.attempts), *(printable(word or "") for word in words))
+    return (*facts, printable(spec.get("output", ""), _PATH_CHARS))
+
+
+def _progress(done: dict[str, int]) -> str:
+    """Tell how far a job is; the total of a command's is not known."""
+    of_all = f" of {done['total']}" if done["total"] else ""
+    return f"{done['done']}{of_all}, {done['failed']} failed"
 
 
 def _document(job: Job) -> str:
@@ -276,7 +295,7 @@ def _tell(job: Job, *, json: bool) -> None:
     options = options_as_texts(told.get("options", {}))
     facts = {**told, **options, "operations": ", ".join(told.get("operations", ()))}
     facts |= {
-        "progress": f"{done['done']} of {done['total']}, {done['failed']} failed",
+        "progress": _progress(done),
         "result": result and result["path"],
         "webhook": webhook and f"{webhook['url']} {webhook['state']}",
     }

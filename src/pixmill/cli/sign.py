@@ -62,7 +62,8 @@ def sign(
     settings = load_settings()
     if not catalog_stands(settings.catalog, settings.data):
         raise UsageError(
-            f"there is no catalog in {settings.data}; PIXMILL_DATA names the service's folder"
+            f"there is no catalog in {settings.data}; PIXMILL_DATA names the service's folder, or "
+            "PIXMILL_CATALOG its database"
         )
     with open_catalog(settings.catalog, settings.data) as catalog:
         if rotate:

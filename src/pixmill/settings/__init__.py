@@ -26,14 +26,18 @@ from pydantic_settings import (
 from pixmill.errors import UsageError
 from pixmill.settings.cpus import usable_cpus
 from pixmill.settings.files import file_variable, read_files
-from pixmill.settings.values import HeaderText, Networks, Place, Size, Words, parse_size
+from pixmill.settings.values import HeaderText, Networks, Place, Size, Words, WorkerName, parse_size
 
 __all__ = ["Settings", "flags_given", "load_settings", "parse_size", "source_of", "usable_cpus"]
 
 _PREFIX = "PIXMILL_"
 _SECRETS = {"s3_access_key", "s3_secret_key", "sentry_dsn"}
 # where a flag's name is not its setting's
-_FLAGS = {"allow_networks": "--allow-network", "trusted_proxies": "--trusted-proxy"}
+_FLAGS = {
+    "allow_networks": "--allow-network",
+    "trusted_proxies": "--trusted-proxy",
+    "worker_name": "--name",
+}
 
 
 class Settings(BaseSettings):
@@ -177,8 +181,8 @@ class Settings(BaseSettings):
     shard_lines: int = Field(
         2000, ge=1, le=65_536, description="most lines of a list that go to a worker at once"
     )
-    worker_name: str | None = Field(
-        None, max_length=200, description="name of a worker (default: its host and process)"
+    worker_name: WorkerName | None = Field(
+        None, description="name of a worker (default: its host and process)"
     )
     metrics_port: int | None = Field(
         None,

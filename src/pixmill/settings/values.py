@@ -1,4 +1,4 @@
-"""The types of settings that are written in a way of their own: sizes, networks, lists, places."""
+"""The types of settings written in a way of their own: sizes, networks, lists, places, names."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
 _SIZE = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 
@@ -53,8 +54,15 @@ def _header_text(value: str) -> str:
     return value
 
 
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("a worker's name is 1 to 100 letters, digits, dots, dashes and _")
+    return value
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 Place = Annotated[Path | str, BeforeValidator(_place)]
 HeaderText = Annotated[str, AfterValidator(_header_text)]
+WorkerName = Annotated[str, AfterValidator(_name)]

@@ -16,6 +16,7 @@ from pixmill.store.catalog import (
     PaletteInfo,
 )
 from pixmill.store.opening import (
+    catalog_form,
     catalog_stands,
     migrate_catalog,
     open_archive,
@@ -34,6 +35,7 @@ __all__ = [
     "Key",
     "PaletteInfo",
     "Where",
+    "catalog_form",
     "catalog_stands",
     "migrate_catalog",
     "open_archive",

@@ -162,12 +162,28 @@ def migrate_catalog(url: str | None, data: Path) -> tuple[str | None, str]:
         return migrate_at(place)
 
 
+def catalog_form(url: str | None, data: Path) -> tuple[str | None, str]:
+    """Tell a catalog's revision, and that of this version; nothing is made or migrated by it.
+
+    The first is None where there is nothing yet. Raises as `open_catalog` does.
+    """
+    place = _locate(url, data)
+    with _explained_imports():
+        from pixmill.store.sql.catalog import form_at  # noqa: PLC0415
+
+        return form_at(place, stands=_stands(place))
+
+
 def catalog_stands(url: str | None, data: Path) -> bool:
     """Whether there is a catalog already: asking for it would otherwise make one.
 
     Needs no extra. UsageError for a URL of no known scheme.
     """
-    path = _locate(url, data).path
+    return _stands(_locate(url, data))
+
+
+def _stands(place: Place) -> bool:
+    path = place.path
     if path is None:  # a server's: asking it makes nothing
         return True
     try:

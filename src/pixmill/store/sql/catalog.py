@@ -11,12 +11,17 @@ from pixmill.store.sql.hosts import SqlHosts
 from pixmill.store.sql.jobs import SqlJobs
 from pixmill.store.sql.keys import SqlKeys
 from pixmill.store.sql.palettes import SqlPalettes
-from pixmill.store.sql.revisions import bring_up
+from pixmill.store.sql.revisions import bring_up, form_of
 from pixmill.store.sql.schema import REVISION
 from pixmill.store.sql.secrets import SqlSecrets
 from pixmill.store.sql.sessions import SqlSessions
 from pixmill.store.sql.shards import SqlShards
-from pixmill.store.sql.sqlite import make_engine, make_file, use_write_ahead_log
+from pixmill.store.sql.sqlite import (
+    check_folder,
+    make_engine,
+    make_file,
+    use_write_ahead_log,
+)
 from pixmill.store.sql.webhooks import SqlWebhooks
 from pixmill.store.sql.workers import SqlWorkers
 
@@ -87,10 +92,25 @@ def migrate_at(place: Place) -> tuple[str | None, str]:
     return before, REVISION
 
 
+def form_at(place: Place, *, stands: bool) -> tuple[str | None, str]:
+    """Tell the revision of a catalog, None where there is nothing, and that of this version."""
+    if place.path is not None and not stands:
+        if not place.embedded:
+            check_folder(place.path)
+        return None, REVISION
+    database = _database(place, None)
+    try:
+        return form_of(database, unasked=place.embedded), REVISION
+    finally:
+        database.close()
+
+
 def _opened(
     place: Place, clock: Callable[[], datetime] | None, *, unasked: bool
 ) -> tuple[Database, str | None]:
-    database = _connected(place, clock)
+    if place.path is not None:
+        make_file(place.path, with_folder=place.embedded)
+    database = _database(place, clock)
     try:
         before = bring_up(database, unasked=unasked)
         if place.path is not None:
@@ -101,8 +121,7 @@ def _opened(
     return database, before
 
 
-def _connected(place: Place, clock: Callable[[], datetime] | None) -> Database:
+def _database(place: Place, clock: Callable[[], datetime] | None) -> Database:
     if place.path is None:
         return Database(postgres.make_engine(place.server), postgres.shown(place.server), clock)
-    make_file(place.path, with_folder=place.embedded)
     return Database(make_engine(place.path), str(place.path), clock)

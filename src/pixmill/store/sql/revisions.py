@@ -44,6 +44,15 @@ def bring_up(database: Database, *, unasked: bool) -> str | None:
     return found
 
 
+def form_of(database: Database, *, unasked: bool) -> str | None:
+    """Tell what a catalog is at; OutputError for one that `bring_up` refuses."""
+    with database.reading() as connection:
+        found = _revision(connection, database.shown)
+    if found != REVISION:
+        _check(found, database.shown, unasked=unasked)
+    return found
+
+
 def _revision(connection: Connection, shown: str) -> str | None:
     """Read the revision; None for a database with nothing in it."""
     names = inspect(connection).get_table_names()

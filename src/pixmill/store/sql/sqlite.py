@@ -39,11 +39,20 @@ def make_file(path: Path, *, with_folder: bool) -> None:
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except (OSError, ValueError) as error:
-        cause = getattr(error, "strerror", None) or error
-        raise OutputError(
-            f"the catalog {path} can not be made: {cause}; mend the cause, or let PIXMILL_DATA or "
-            "PIXMILL_CATALOG name a place that can be written"
-        ) from error
+        raise _not_made(path, getattr(error, "strerror", None) or error) from error
+
+
+def check_folder(path: Path) -> None:
+    """Raise OutputError where the file's folder is missing or can not be written."""
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise _not_made(path, "its folder is missing or can not be written")
+
+
+def _not_made(path: Path, cause: object) -> OutputError:
+    return OutputError(
+        f"the catalog {path} can not be made: {cause}; mend the cause, or let PIXMILL_DATA or "
+        "PIXMILL_CATALOG name a place that can be written"
+    )
 
 
 def make_engine(path: Path) -> Engine:
