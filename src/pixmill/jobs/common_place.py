@@ -25,21 +25,23 @@ def open_common_place(settings: Settings, catalog: Catalog) -> tuple[BlobStore, 
     Raises OutputError where it can not be written, and where it is not that of any worker at work.
     """
     blobs = open_results(where(settings).blobs, settings.data)
-    mark = mark_of(blobs)
+    marks = marks_of(blobs)
     workers = catalog.workers.alive()
-    if workers and all(worker.place != mark for worker in workers):
+    if workers and not any(worker.place in marks for worker in workers):
         raise OutputError(
             f"{settings.blobs or settings.data} is not where the workers' files are, as those of "
             f"{workers[0].name}: --blobs and PIXMILL_BLOBS have to name one place everywhere"
         )
-    return blobs, mark
+    return blobs, marks[0]
 
 
-def mark_of(blobs: BlobStore) -> str:
-    """Give the mark of a place, which is given one where it has none. Raises OutputError."""
-    marks = list(blobs.all(_FOLDER))
-    if not marks:
-        blobs.put(f"{_FOLDER}/{secrets.token_hex(16)}", b"the place of files of pixmill\n")
-        marks = list(blobs.all(_FOLDER))
-    first = min(marks, key=lambda mark: (mark.written_at, mark.name))  # of two begun at once
-    return first.name.removeprefix(f"{_FOLDER}/")
+def marks_of(blobs: BlobStore) -> list[str]:
+    """Give the marks of a place, which is given one where it has none. Raises OutputError.
+
+    Where two begin with it at once, it may have two.
+    """
+    names = sorted(mark.name for mark in blobs.all(_FOLDER))
+    if not names:
+        names = [f"{_FOLDER}/{secrets.token_hex(16)}"]
+        blobs.put(names[0], b"a place of files of pixmill\n")
+    return [name.removeprefix(f"{_FOLDER}/") for name in names]
