@@ -289,7 +289,7 @@ def test_who_has_other_files_than_the_workers_is_refused(cluster, urls, words):
     elsewhere = {**cluster.env, "PIXMILL_BLOBS": str(cluster.folder / "elsewhere")}
     ended = run(*words, cwd=cluster.folder, env=elsewhere)
     assert ended.returncode == 1
-    told = f"{cluster.folder / 'elsewhere'} is not where the workers' files are, as those of a: "
+    told = f"{cluster.folder / 'elsewhere'} is not the place where the files of the other "
     assert told in ended.stderr
     with cluster.catalog() as catalog:
         assert catalog.jobs.page(1) == []
@@ -320,7 +320,7 @@ def test_without_a_worker_a_command_says_what_it_waits_for_and_may_be_left_behin
     assert process.returncode == 130
     with cluster.catalog() as catalog:
         assert [job.state for job in catalog.jobs.page(2)] == ["queued"]
-        time.sleep(1)
+        time.sleep(2)
         cluster.start("a", env={"PIXMILL_JOB_KEEP": "0.00001"})  # a second
         wait_until(lambda: catalog.jobs.page(1) == [])
     nas = cluster.folder / "nas"

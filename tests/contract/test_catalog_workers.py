@@ -351,3 +351,11 @@ def test_what_a_dead_worker_held_is_sent_again(catalog, workers, clock, job_id):
     sent.clear()
     assert catalog.shards.publish(100, sent.extend) == 1
     assert sent == [ShardId(job_id, 2)]
+
+
+def test_the_first_place_that_is_settled_is_that_of_all(catalog):
+    workers = catalog.workers
+    assert workers.place() is None
+    for mark in (2**62 - 1, 5):
+        workers.settle(mark)
+        assert workers.place() == 2**62 - 1

@@ -207,7 +207,9 @@ def test_what_is_a_sentence_already_is_written_without_a_traceback():
     Log("json", stream).error("away", OutputError("the catalog is away"), request_id="1")
     log.library("celery", "Connection refused", ConnectionRefusedError(111, "refused"))
     log.library("asyncio", "a task ended", ValueError("of ours"))
-    ours, library, defect = map(json.loads, stream.getvalue().splitlines())
+    log.library("asyncio", "a task ended", FileNotFoundError("of ours too"))
+    ours, library, defect, other = map(json.loads, stream.getvalue().splitlines())
+    assert "of ours too" in other["traceback"]
     assert (ours["cause"], "traceback" in ours) == ("the catalog is away", False)
     assert (library["message"], "traceback" in library) == ("Connection refused", False)
     assert "of ours" in defect["traceback"]

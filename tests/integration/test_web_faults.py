@@ -31,9 +31,11 @@ async def begun(app):
         await asyncio.sleep(0.01)
 
 
-async def test_a_service_is_ready_once_it_can_serve(tmp_path):
+async def test_a_service_is_ready_once_it_can_serve(tmp_path, monkeypatch):
     async with running(tmp_path) as app:
-        unready = await app.client.get("/readyz", auth=None)
+        with monkeypatch.context() as patch:
+            patch.setattr(app.services.engine._pool, "pids", list)
+            unready = await app.client.get("/readyz", auth=None)
         assert (unready.status_code, unready.json()["missing"]) == (503, ["analysis processes"])
         await begun(app)
         answer = await app.client.get("/readyz", auth=None)

@@ -7,7 +7,7 @@ import threading
 from itertools import count
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from pixmill.batch.checkpoint import Checkpoint
 from pixmill.batch.job import checkpoint_path, run_job
@@ -249,17 +249,18 @@ def test_a_catalog_that_lost_its_last_moments_is_told_of_them_again(
 ):
     """As one whose copy takes over, or that keeps commits to itself for a while."""
     monkeypatch.setattr(planning, "_PAUSE_S", 0.01)
-    told, shards = count(), cluster.catalog.shards
+    told, ends, shards = count(), count(), cluster.catalog.shards
     plan = shards.plan
 
-    def forgetful(job_id, *arguments, **more):
-        done = plan(job_id, *arguments, **more)
-        if next(told) in {3, 5, 8}:
+    def forgetful(job_id, *arguments, complete):
+        done = plan(job_id, *arguments, complete=complete)
+        if next(told) in {3, 5, 8} or (complete and next(ends) < 2):
             with shards._database.writing() as connection:
                 last = shards.planned(job_id).shards - 1
                 table = schema.shards.c
                 its = (table.job_id == job_id) & (table.number == last)
                 connection.execute(delete(schema.shards).where(its))
+                connection.execute(update(schema.jobs).values(shards=None))
         return done
 
     monkeypatch.setattr(shards, "plan", forgetful)
@@ -267,6 +268,7 @@ def test_a_catalog_that_lost_its_last_moments_is_told_of_them_again(
     assert cluster.run(job_of(urls, output), Watcher(lambda _: cluster.work())).complete
     assert files(output) == expected
     assert next(told) > SHARDS
+    assert next(ends) > 2
 
 
 @pytest.mark.parametrize("table", ["rows", "errors"])

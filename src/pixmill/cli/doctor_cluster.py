@@ -6,7 +6,7 @@ They are looked at as they are: no catalog, table or queue is made.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -97,7 +97,6 @@ def _in_time(what: str, ask: Callable[[], T]) -> T:
             answer.set_exception(error)
 
     threading.Thread(target=run, name=f"pixmill-{what}", daemon=True).start()
-    try:
-        return answer.result(_ANSWER_S)
-    except TimeoutError as error:
-        raise OutputError(f"the {what} did not answer within {_ANSWER_S:g} s") from error
+    if not wait([answer], _ANSWER_S).done:
+        raise OutputError(f"the {what} did not answer within {_ANSWER_S:g} s")
+    return answer.result()

@@ -144,7 +144,7 @@ def scopes_in_order(key: Key) -> list[str]:
 def _introduction(key: Key, text: str, port: int) -> list[str]:
     scopes = scopes_in_order(key)
     url = f"http://127.0.0.1:{port or 'PORT'}"  # a port of 0 is one that the service will choose
-    sample = next(text for scope, text in _SAMPLES.items() if scope in scopes)
+    sample = next(words for scope, words in _SAMPLES.items() if scope in scopes)
     return [
         f"The key {key.name} ({' '.join(scopes)}); it is shown only now:",
         "",

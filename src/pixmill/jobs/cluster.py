@@ -42,7 +42,7 @@ _CONSUMER_TIMEOUT_MS = 4 * 3600 * 1000
 _PUBLISH = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.0}
 _CONNECT_S = 5.0
 _CONFIRM_S = 10.0  # of a broker that takes nothing more, as where its disk is full
-_ERRORS = (KombuError, AMQPError, MessageNacked, OSError)
+ERRORS = (KombuError, AMQPError, MessageNacked, OSError)
 REFUSALS = (AccessRefused, NotAllowed)
 
 
@@ -225,7 +225,7 @@ class Broker:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except _ERRORS as error:
+        except ERRORS as error:
             self._declared = False  # whatever was there may be gone
             raise explained(error) from error
 

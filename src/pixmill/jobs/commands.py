@@ -202,7 +202,7 @@ def open_cluster(
     with ExitStack() as stack:
         stack.enter_context(traces_sent("pixmill-command", told))
         catalog = stack.enter_context(open_catalog(settings.catalog, settings.data))
-        blobs, _ = open_common_place(settings, catalog)
+        blobs = open_common_place(settings, catalog)
         broker = Broker(make_app(url))
         broker.declare()
         relay = Relay(catalog, broker, lease_s=settings.job_lease, told=told)

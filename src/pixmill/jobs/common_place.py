@@ -1,7 +1,7 @@
 """Whether all of a cluster have their files in one place.
 
-Every place has a mark, and workers tell that of theirs in the catalog. So whoever names another
-folder than they have is refused at once, and costs nobody attempts at shards that can not be found.
+The place has a mark, which the catalog knows. So whoever names another one than the others is
+refused at once, and costs nobody attempts at shards that can not be found.
 """
 
 from __future__ import annotations
@@ -17,31 +17,45 @@ if TYPE_CHECKING:
     from pixmill.store import BlobStore, Catalog
 
 _FOLDER = "place"
+_BITS = 62
 
 
-def open_common_place(settings: Settings, catalog: Catalog) -> tuple[BlobStore, str]:
-    """Open the place of files that the settings name; give its mark too.
+def open_common_place(settings: Settings, catalog: Catalog) -> BlobStore:
+    """Open the place of files that the settings name.
 
-    Raises OutputError where it can not be written, and where it is not that of any worker at work.
+    One without the mark becomes the place of all where no other is known, or where nobody would
+    miss that: no worker is alive, and there are no shards. Raises OutputError where it does not,
+    and where it can not be used.
     """
     blobs = open_results(where(settings).blobs, settings.data)
-    marks = marks_of(blobs)
-    workers = catalog.workers.alive()
-    if workers and not any(worker.place in marks for worker in workers):
-        raise OutputError(
-            f"{settings.blobs or settings.data} is not where the workers' files are, as those of "
-            f"{workers[0].name}: --blobs and PIXMILL_BLOBS have to name one place everywhere"
-        )
-    return blobs, marks[0]
+    known = catalog.workers.place()
+    if known is None:
+        mark = secrets.randbits(_BITS)
+        _put(blobs, mark)  # first, so that what is known of is there
+        catalog.workers.settle(mark)
+        known = catalog.workers.place()
+    if known is not None and not _has(blobs, known):
+        if catalog.workers.alive() or sum(catalog.shards.numbers().values()):
+            raise OutputError(
+                f"{settings.blobs or settings.data} is not the place where the files of the other "
+                "workers, commands and services are: is its disk mounted, and do --blobs and "
+                "PIXMILL_BLOBS name the same place everywhere?"
+            )
+        _put(blobs, known)
+    return blobs
 
 
-def marks_of(blobs: BlobStore) -> list[str]:
-    """Give the marks of a place, which is given one where it has none. Raises OutputError.
+def _has(blobs: BlobStore, mark: int) -> bool:
+    found = blobs.open(_name(mark))
+    if found is None:
+        return False
+    found.close()
+    return True
 
-    Where two begin with it at once, it may have two.
-    """
-    names = sorted(mark.name for mark in blobs.all(_FOLDER))
-    if not names:
-        names = [f"{_FOLDER}/{secrets.token_hex(16)}"]
-        blobs.put(names[0], b"a place of files of pixmill\n")
-    return [name.removeprefix(f"{_FOLDER}/") for name in names]
+
+def _put(blobs: BlobStore, mark: int) -> None:
+    blobs.put(_name(mark), b"Files of pixmill's workers are here.\n")
+
+
+def _name(mark: int) -> str:
+    return f"{_FOLDER}/{mark:016x}"

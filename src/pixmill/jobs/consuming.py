@@ -5,9 +5,11 @@ Owns that Celery sets up no logging of its own, and that what ends it early is a
 
 from __future__ import annotations
 
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from amqp.exceptions import IrrecoverableConnectionError
 from celery import signals
 from celery.exceptions import WorkerShutdown
 from celery.platforms import SecurityWarning
@@ -24,13 +26,15 @@ if TYPE_CHECKING:
 
     from pixmill.store.shards import Worker
 
+_PAUSE_S = 2.0
+
 
 def celery_worker(
     app: Celery, concurrency: int, worker: Worker, failed: Callable[[Exception], None]
 ) -> Any:
     """Make what consumes the messages of the queues; `failed` is told what ends it."""
 
-    class Failing(Consumer):
+    class EndingConsumer(Consumer):
         """Ends where Celery would end with success, or ask again and again without a pause."""
 
         def start(self) -> None:
@@ -46,13 +50,16 @@ def celery_worker(
             except REFUSALS as error:
                 failed(error)
                 raise WorkerShutdown(1) from error
+            except IrrecoverableConnectionError:  # as of a virtual host that is being started
+                time.sleep(_PAUSE_S)
+                raise
 
     signals.setup_logging.connect(_no_logging, weak=False)
     # Of root's rights, which are whoever's who starts it: messages hold numbers and names alone.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     return app.Worker(
         pool="threads",
-        consumer_cls=Failing,
+        consumer_cls=EndingConsumer,
         concurrency=concurrency,
         queues=[queue_name(INTERACTIVE), queue_name(BULK)],
         hostname=f"pixmill@{worker.name}-{worker.token[:8]}",

@@ -11,6 +11,7 @@ from pixmill.jobs.list_orders import KINDS
 from pixmill.jobs.sharding import drop_shards
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from pixmill.store.blobs import BlobStore
@@ -56,11 +57,14 @@ class Expiry:
         self._jobs.forget(moment - KNOWN)
         return number + self.drop_abandoned(moment)
 
-    def drop_abandoned(self, moment: datetime) -> int:
-        """Drop jobs of commands from before a time that nobody ran again since; how many."""
+    def drop_abandoned(self, moment: datetime, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Drop jobs of commands from before a time that nobody ran again since; how many.
+
+        No other is begun once it is `stopped`.
+        """
         number = 0
-        while found := self._jobs.abandoned_before(moment, _AT_ONCE):
-            mine = [job for job in found if self._drop(job, moment)]
+        while not stopped() and (found := self._jobs.abandoned_before(moment, _AT_ONCE)):
+            mine = [job for job in found if not stopped() and self._drop(job, moment)]
             number += len(mine)
             if not mine:  # all of them are others' by now
                 break

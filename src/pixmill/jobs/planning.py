@@ -55,11 +55,17 @@ class Planner:
         self._stopped = False
         self.over = False
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="pixmill-planner", daemon=True)
+        self._thread = threading.Thread()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self.begin()
         return self
+
+    def begin(self) -> None:
+        """Cut what is not cut: again, where the catalog does not know of it any more."""
+        self.over = False
+        self._thread = threading.Thread(target=self._work, name="pixmill-planner", daemon=True)
+        self._thread.start()
 
     def __exit__(self, *exception: object) -> None:
         self._stopped = True

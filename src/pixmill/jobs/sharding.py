@@ -159,7 +159,9 @@ class Sharded:
         standing = self._shards.standing(self._job_id, merging.line)
         self._tell(progress, merging.counts + standing.counts)
         if was_over and not plan.complete:
-            raise OutputError(f"the job {self._job_id} is not this process's any more")
+            self._holder.check()
+            planner.begin()
+            return False
         if plan.last is not None:
             done = standing.states.get("done", 0) / plan.shards
             cut = 1.0 if plan.complete else merging.share_of(plan.last.last_line, plan.last.place)

@@ -29,7 +29,7 @@ from pixmill.errors import OutputError
 from pixmill.fetch.body import MemoryBudget
 from pixmill.imaging.probe import Limits
 from pixmill.ingest.retention import EVERY_S
-from pixmill.jobs.cluster import Broker, BrokerRefused, explained, make_app
+from pixmill.jobs.cluster import ERRORS, Broker, BrokerRefused, explained, make_app
 from pixmill.jobs.common_place import open_common_place
 from pixmill.jobs.consuming import add_tasks, celery_worker
 from pixmill.jobs.executor import Executor
@@ -64,6 +64,8 @@ _RENEWALS = 3  # in the time of a lease
 _LOOK_EVERY_S = 2.0
 _PATIENCE_S = 15.0  # with what is at work, when the process ends; 25 s later containers are killed
 _PAUSE_S = 5.0
+_LAST_PAUSE_S = 0.5  # once the process ends
+_SWEEP_S = 5.0  # for the files of one job that was left behind, when the process ends
 
 
 def work_until_stopped(
@@ -101,7 +103,7 @@ class _Process:
         told: Callable[[str, BaseException], None],
     ) -> None:
         slots = {INTERACTIVE: _INTERACTIVE_SLOTS, BULK: settings.shards}
-        blobs, place = open_common_place(settings, catalog)
+        blobs = open_common_place(settings, catalog)
         self.worker = Worker(
             token=secrets.token_hex(16),
             name=settings.worker_name or f"{socket.gethostname()}-{os.getpid()}",
@@ -109,7 +111,6 @@ class _Process:
             version=__version__,
             started_at=utc_now(),
             seen_at=utc_now(),
-            place=place,
         )
         self._settings, self._catalog, self._told = settings, catalog, told
         self._app = make_app(broker, slots)
@@ -157,6 +158,7 @@ class _Process:
             self.worker.name,
         )
         self._expiry = Expiry(catalog, blobs)
+        self._sweep = threading.Thread(target=self._expire, name="pixmill-expiry", daemon=True)
         self._heart = threading.Thread(target=self._beat, name="pixmill-heart", daemon=True)
         self._renewed = time.monotonic()
         self._metrics = WorkerMetrics()
@@ -184,7 +186,7 @@ class _Process:
         """Take messages until a signal, or until no image can be analyzed any more."""
         self._catalog.workers.renew(self.worker, self._settings.job_lease)
         self._heart.start()
-        threading.Thread(target=self._expire, name="pixmill-expiry", daemon=True).start()
+        self._sweep.start()
         self._jobs.start()
         self._relay.start()
         self._hosts.start()
@@ -204,8 +206,9 @@ class _Process:
             self._hosts.stop()
             self._jobs.stop(0.0)
             self._heart.join()
+            self._sweep.join(_SWEEP_S)
             self._leave()
-        return int(self._broken)
+        return int(self._broken or bool(celery.exitcode))
 
     def _end(self, **_: Any) -> None:
         """Let what is at work finish for a while, then hand it back."""
@@ -220,8 +223,8 @@ class _Process:
         self._ending.set()
 
     def _fail(self, error: Exception) -> None:
-        """End, as no messages can be had any more: the broker lets nobody in with this URL."""
-        self._told("the worker ends", explained(error))
+        """End, as no messages can be had any more: mostly the broker lets nobody in."""
+        self._told("the worker ends", explained(error) if isinstance(error, ERRORS) else error)
         self._broken = True
         self._end()
 
@@ -257,8 +260,8 @@ class _Process:
         keep = timedelta(days=self._settings.job_keep)
         while True:
             try:
-                self._expiry.drop_abandoned(utc_now() - keep)
-            except OutputError as error:  # the next time may be better
+                self._expiry.drop_abandoned(utc_now() - keep, self._ending.is_set)
+            except Exception as error:  # noqa: BLE001  whatever it is, the next time may be better
                 self._told("jobs that were left behind can not be dropped", error)
             if self._ending.wait(EVERY_S):
                 return
@@ -280,7 +283,8 @@ class _Process:
                 do()
             except OutputError as error:
                 self._told("the catalog can not be asked what is to be done", error)
-                self._ending.wait(_PAUSE_S)
+                if self._ending.wait(_PAUSE_S):
+                    time.sleep(_LAST_PAUSE_S)
             else:
                 return
 

@@ -194,10 +194,7 @@ class Shards(Protocol):
 
 
 class Worker(NamedTuple):
-    """A process that does shards: its token, what it is called, and how many it does at once.
-
-    `place` is the mark of the place where its files are.
-    """
+    """A process that does shards: its token, what it is called, and how many it does at once."""
 
     token: str
     name: str
@@ -205,7 +202,6 @@ class Worker(NamedTuple):
     version: str
     started_at: datetime
     seen_at: datetime
-    place: str = ""
 
 
 class Task(NamedTuple):
@@ -219,7 +215,13 @@ class Task(NamedTuple):
 
 
 class Workers(Protocol):
-    """Who is at work."""
+    """Who is at work, and where the files of all are."""
+
+    def place(self) -> int | None:
+        """Give the mark of the place where the files of all are; None where none is known yet."""
+
+    def settle(self, place: int) -> None:
+        """Let a place be that of all, unless one is known."""
 
     def renew(self, worker: Worker, lease_s: float) -> None:
         """Tell that a worker is alive, for `lease_s` seconds from now."""

@@ -74,7 +74,8 @@ class Log:
         """Write what a library says is wrong. Only what ended a task can be a defect of ours."""
         if error is not None and self._defects is not None and name == _TASKS:
             self._defects.report(error, "a task ended by a defect")
-        if type(error).__module__.partition(".")[0] in _NETWORKS or isinstance(error, OSError):
+        is_network = type(error).__module__.partition(".")[0] in _NETWORKS
+        if name != _TASKS and (is_network or isinstance(error, OSError)):
             error = None  # the message tells of it
         self._write_error("library", error, {"name": name, "message": message})
 

@@ -124,7 +124,7 @@ def create_app(
             if settings.broker is None:
                 results = open_results(where(settings).blobs, settings.data)
             else:
-                results, _ = open_common_place(settings, catalog)
+                results = open_common_place(settings, catalog)
             loop = asyncio.get_running_loop()
             rendering = Rendering(engine, depot.originals, results.spool, loop)
             shared = engine.shared(settings.jobs)

@@ -249,7 +249,6 @@ workers = Table(
     Column("version", String(40), nullable=False),
     Column("started_at", UtcTime, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
-    Column("place", String(100), nullable=False),
     Column("lease_until", UtcTime, nullable=False),
 )
 

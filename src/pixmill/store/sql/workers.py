@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, null, select, update
 
 from pixmill.store.shards import Task, Worker
 from pixmill.store.sql.contention import patiently
-from pixmill.store.sql.schema import jobs, shards, workers
+from pixmill.store.sql.schema import SECRETS_COUNTER, counters, jobs, shards, workers
 from pixmill.store.sql.shard_rows import give_up_all
 
 if TYPE_CHECKING:
@@ -21,12 +21,33 @@ if TYPE_CHECKING:
 
     from pixmill.store.sql.database import Database
 
+_PLACE = "place"
+
 
 class SqlWorkers:
     """The port `Workers` over a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def place(self) -> int | None:
+        """Give the mark of the place where the files of all are."""
+        query = select(counters.c.value).where(counters.c.name == _PLACE)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def settle(self, place: int) -> None:
+        """Let a place be that of all, unless one is known."""
+
+        def settled() -> None:
+            with self._database.writing() as connection:
+                turn = select(counters.c.name).where(counters.c.name == SECRETS_COUNTER)
+                connection.execute(turn.with_for_update())  # so that of two one waits
+                known = select(counters.c.name).where(counters.c.name == _PLACE)
+                if connection.execute(known).first() is None:
+                    connection.execute(insert(counters).values(name=_PLACE, value=place))
+
+        patiently(settled)
 
     def renew(self, worker: Worker, lease_s: float) -> None:
         """Tell that a worker is alive."""

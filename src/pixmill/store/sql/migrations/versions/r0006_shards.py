@@ -26,7 +26,6 @@ def upgrade() -> None:
         sa.Column("version", sa.String(40), nullable=False),
         sa.Column("started_at", _TIME, nullable=False),
         sa.Column("seen_at", _TIME, nullable=False),
-        sa.Column("place", sa.String(100), nullable=False),
         sa.Column("lease_until", _TIME, nullable=False),
     )
     op.create_table(
