@@ -14,7 +14,7 @@ from pixmill.batch.job import Job, checkpoint_path, run_job
 from pixmill.batch.progress import Progress
 from pixmill.batch.sink import TableOptions, errors_path, open_table
 from pixmill.batch.source import SourceOptions, open_source
-from pixmill.jobs.shard_files import put_part, read_document, read_items
+from pixmill.jobs.shard_files import drop_part, put_part, read_document, read_items
 from pixmill.jobs.shard_orders import ShardOrder
 from pixmill.jobs.sharding import Sharded
 from pixmill.store.jobs import NewJob
@@ -142,7 +142,8 @@ class Cluster:
             sink.publish()
         put_part(self.blobs, shard, table, errors_path(table))
         counts = Counts(progress.ok, progress.missed, dict(progress.failed))
-        assert self.catalog.shards.commit(shard, counts)
+        if not self.catalog.shards.commit(shard, counts):  # it is not known any more
+            drop_part(self.blobs, shard)
 
 
 def here(job: Job, checkpoint):

@@ -164,13 +164,13 @@ def test_a_stream_that_is_no_deflate_is_damaged(blobs):
 
 
 def test_what_is_gone_is_told(blobs):
-    with pytest.raises(OutputError, match=f"{ITEMS} is not there any more"):
+    with pytest.raises(OutputError, match=f"{ITEMS} is not there"):
         read_items(blobs, ID)
     for table in ("rows", "errors"):
-        with pytest.raises(OutputError, match=rf"0000007-a1\.{table} is not there any more"):
+        with pytest.raises(OutputError, match=rf"0000007-a1\.{table} is not there"):
             list(read_part(blobs, shard(), table))
     for document in ("order", "palette"):
-        with pytest.raises(OutputError, match=rf"{document}\.json is not there any more"):
+        with pytest.raises(OutputError, match=rf"{document}\.json is not there"):
             read_document(blobs, JOB, document)
 
 

@@ -437,7 +437,7 @@ def test_a_resumed_job_counts_on_from_where_it_was(tmp_path, urls, cluster):
     output = tmp_path / "o.csv"
 
     def some(watcher):
-        if cluster.work(3):
+        if cluster.catalog.shards.planned(cluster.id).complete and cluster.work(3):
             watcher.run.stop()
 
     assert not cluster.run(job_of(urls, output), Watcher(some)).complete

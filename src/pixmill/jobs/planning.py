@@ -86,15 +86,15 @@ class Planner:
     def _plan(self) -> bool:
         """Cut it; `over` is that all is cut and told, by whoever.
 
-        False where what was told does not stand there any more, as behind a catalog that lost its
-        last moments, or is another's by now, which its holder will find out.
+        False where what was told may not stand there any more, as in a catalog that lost its last
+        moments. A job that is another's by now is left, as its holder will find out.
         """
         before = self._shards.planned(self._job_id)
         if before.complete:
             self.over = True
             return True
         if not self._tell(before.shards, [], complete=False):
-            return False
+            return True
         after = (before.last.last_line, before.last.place) if before.last else self._after
         # The place of the last item is known, not that of the one behind the line it ends on.
         items = self._source.items(after)
