@@ -88,7 +88,7 @@ class _Hold:
 class ClusterCarrier:
     """Carries the tables of a command, as `batch.job.Carrier`, by way of a cluster's workers.
 
-    `told` is given what goes wrong on the way and may pass.
+    `told` is given what goes wrong on the way and may pass; `cut` is called when there are shards.
     """
 
     def __init__(
@@ -97,7 +97,9 @@ class ClusterCarrier:
         catalog: Catalog,
         blobs: BlobStore,
         told: Callable[[str, BaseException], None],
+        cut: Callable[[], None] = lambda: None,
     ) -> None:
+        self._cut = cut
         self._settings = settings
         self._catalog = catalog
         self._blobs = blobs
@@ -137,7 +139,9 @@ class ClusterCarrier:
         def write(sink: Any, progress: Progress, watcher: Watcher) -> bool:
             hold = _Hold(self._catalog, kept, owner, self._settings.job_lease)
             most = self._settings.shard_lines
-            sharded = Sharded(self._catalog, self._blobs, id_, hold, most=most, told=self._told)
+            sharded = Sharded(
+                self._catalog, self._blobs, id_, hold, most=most, told=self._told, cut=self._cut
+            )
             event: Event = "release"
             outcome = Outcome()
             hold.progress = progress
@@ -208,7 +212,7 @@ def open_cluster(
         relay = Relay(catalog, broker, lease_s=settings.job_lease, told=told)
         relay.start()
         stack.callback(relay.stop)
-        yield ClusterCarrier(settings, catalog, blobs, told)
+        yield ClusterCarrier(settings, catalog, blobs, told, relay.wake)
 
 
 def _job_id(job: Table) -> str:

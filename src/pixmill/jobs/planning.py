@@ -11,7 +11,7 @@ from pixmill.jobs.shard_files import put_items
 from pixmill.store.shards import NewShard, ShardId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pixmill.batch.source import Place, Source
     from pixmill.record import Item
@@ -30,12 +30,20 @@ def size_of(number: int, most: int) -> int:
     return min([most, *(size for below, size in _GROWTH if number < below)])
 
 
+def _nobody() -> None:
+    """Tell nobody."""
+
+
 class Cut(NamedTuple):
-    """Which job's list is cut, by which owner, and how many items a shard has at most."""
+    """Which job's list is cut, by which owner, and how many items a shard has at most.
+
+    `told` is called when there are shards for workers.
+    """
 
     job_id: str
     owner: str
     most: int
+    told: Callable[[], None] = _nobody
 
 
 class Planner:
@@ -50,7 +58,7 @@ class Planner:
         self._shards = shards
         self._blobs = blobs
         self._source = source
-        self._job_id, self._owner, self._most = cut
+        self._job_id, self._owner, self._most, self._told = cut
         self._after = after
         self._stopped = False
         self.over = False
@@ -99,7 +107,7 @@ class Planner:
         # The place of the last item is known, not that of the one behind the line it ends on.
         items = self._source.items(after)
         first, waiting = before.shards, list[NewShard]()
-        due = time.monotonic() + _TOLD_EVERY_S
+        due = time.monotonic()  # the first is told at once
         for shard in self._cut(items, first):
             waiting.append(shard)
             if len(waiting) >= _TOLD_TOGETHER or time.monotonic() >= due:
@@ -121,4 +129,7 @@ class Planner:
             number += 1
 
     def _tell(self, first: int, new: list[NewShard], *, complete: bool) -> bool:
-        return self._shards.plan(self._job_id, self._owner, first, new, complete=complete)
+        stands = self._shards.plan(self._job_id, self._owner, first, new, complete=complete)
+        if stands and new:
+            self._told()
+        return stands

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from pixmill.store.shards import Counts, Shard, Standing
 
 _LOOK_EVERY_S = 0.25
-# A look that takes long is followed by a rest of so many times that, but of no more seconds than so
-# many: it may have waited for a catalog that was away.
+# Numbers that take long to tell are followed by a rest of so many times that, but of no more
+# seconds than so many: they may have waited for a catalog that was away.
 _REST, _LONGEST_REST_S = 10, 5.0
 _LONELY_S = 5.0  # without a worker, until that is told
 _MERGED_TOGETHER = 50
@@ -64,7 +64,8 @@ class Sharded:
     """Carries the job with an id to its table by way of workers, as `batch.job.Carrier`.
 
     `most` is the number of lines that a shard has at most; `told` is given trouble that is waited
-    out. Raises JobStalled once all is done but shards that are dead.
+    out; `cut` is called when there are shards for workers. Raises JobStalled once all is done but
+    shards that are dead.
     """
 
     def __init__(  # noqa: PLR0913  where it is, whose it is, and how it goes
@@ -76,8 +77,10 @@ class Sharded:
         *,
         most: int,
         told: Callable[[str, BaseException], None],
+        cut: Callable[[], None] = lambda: None,
     ) -> None:
         self._told = Sparingly(told)
+        self._cut = cut
         self._shards = patient(catalog.shards, self._check, self._told)
         self._workers = patient(catalog.workers, self._check, self._told)
         self._seen_at = time.monotonic()  # when a worker was, or it was begun
@@ -87,6 +90,7 @@ class Sharded:
         self._most = most
         self._wake = threading.Event()
         self._stopped = False
+        self._asked_s = 0.0  # of the last look, for its numbers
         self._done: int | None = None  # items, at the last look
 
     def __call__(self, job: Table, checkpoint: Checkpoint) -> Write:
@@ -104,12 +108,11 @@ class Sharded:
         def write(sink: TableSink, progress: Progress, watcher: Watcher) -> bool:
             merging = Merging(self._blobs, job, checkpoint, sink, watcher)
             watcher.started(self, progress, checkpoint.line)
-            cut = Cut(self._job_id, self._holder.owner, self._most)
+            cut = Cut(self._job_id, self._holder.owner, self._most, self._cut)
             planner = Planner(self._shards, self._blobs, job.source, cut, after)
             merged = span("merge", self._job_id, from_line=checkpoint.line)
             with merged as told, suppress(_Stopped), planner:
                 while True:
-                    began = time.monotonic()
                     self._check()
                     planner.check()
                     if self._advance(merging, planner, progress):
@@ -117,7 +120,7 @@ class Sharded:
                         return True
                     self._look_for_workers()
                     watcher.tick()
-                    self._wake.wait(_rest_after(time.monotonic() - began))
+                    self._wake.wait(_rest_after(self._asked_s))
             return False
 
         return write
@@ -155,8 +158,10 @@ class Sharded:
     def _advance(self, merging: Merging, planner: Planner, progress: Progress) -> bool:
         """Merge what is done by now, and tell whether that was all."""
         was_over = planner.over
+        began = time.monotonic()
         plan = self._shards.planned(self._job_id)  # before the shards: what is cut later is no end
         standing = self._shards.standing(self._job_id, merging.line)
+        self._asked_s = time.monotonic() - began
         self._tell(progress, merging.counts + standing.counts)
         if was_over and not plan.complete:
             self._holder.check()

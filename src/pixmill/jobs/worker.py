@@ -59,7 +59,9 @@ if TYPE_CHECKING:
 # What this process needs besides the parent of a batch: Celery, the catalog, an archive.
 WORKER_BYTES = 96 * 2**20
 _INTERACTIVE_SLOTS = 2
-_AHEAD = 2  # images of one shard in the pool for each process, so that none waits for the next
+# Images of one shard in the pool for each process, so that none waits for the next: threads of ours
+# share its processor, and may have their turn later than one image takes.
+_AHEAD = 4
 _RENEWALS = 3  # in the time of a lease
 _LOOK_EVERY_S = 2.0
 _PATIENCE_S = 15.0  # with what is at work, when the process ends; 25 s later containers are killed
