@@ -12,6 +12,7 @@ import os
 import secrets
 import threading
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from pixmill.batch.job import run_job
@@ -86,7 +87,7 @@ class _Hold:
 
 
 class ClusterCarrier:
-    """Carries the tables of a command, as `batch.job.Carrier`, by way of a cluster's workers.
+    """Carries the tables of a command by way of a cluster's workers.
 
     `told` is given what goes wrong on the way and may pass; `cut` is called when there are shards.
     """
@@ -104,21 +105,20 @@ class ClusterCarrier:
         self._catalog = catalog
         self._blobs = blobs
         self._told = told
-        self._id = ""
 
     def run(self, job: Table, watcher: Watcher) -> Report:
         """Run a job as `run_job` does; what the cluster had of it is gone once it is complete."""
-        self._id = _job_id(job)  # the list may be another one at the end, or gone
+        id_ = _job_id(job)  # once: the list may be another one at the end, or gone
         first = next(iter(job.source.items()), None)
         if first is not None:
             check_item(first)
         try:
-            report = run_job(job, watcher, self)
+            report = run_job(job, watcher, partial(self._carry, id_))
         except UsageError:  # no worker can do it, nor ever could
-            self._end(self._id)
+            self._end(id_)
             raise
-        if report.complete and (not report.did_nothing or self._is_left(self._id)):
-            self._end(self._id)
+        if report.complete and (not report.did_nothing or self._is_left(id_)):
+            self._end(id_)
         return report
 
     def _is_left(self, id_: str) -> bool:
@@ -129,9 +129,9 @@ class ClusterCarrier:
             return found is not None
         return jobs.claim_this(id_, secrets.token_hex(16), self._settings.job_lease) is not None
 
-    def __call__(self, job: Table, checkpoint: Checkpoint) -> Write:
+    def _carry(self, id_: str, job: Table, checkpoint: Checkpoint) -> Write:
         """Make ready: the job stands in the catalog, and is this command's."""
-        id_, owner = self._id, secrets.token_hex(16)
+        owner = secrets.token_hex(16)
         if not checkpoint.line and job.overwrite:
             self._end(id_)
         kept, is_new = self._begun(id_, job, owner)

@@ -83,7 +83,7 @@ class Sharded:
         self._cut = cut
         self._shards = patient(catalog.shards, self._check, self._told)
         self._workers = patient(catalog.workers, self._check, self._told)
-        self._seen_at = time.monotonic()  # when a worker was, or it was begun
+        self._worker_seen_at = time.monotonic()  # when a worker was, or it was begun
         self._blobs = patient(blobs, self._check, self._told)
         self._job_id = job_id
         self._holder = holder
@@ -202,10 +202,10 @@ class Sharded:
     def _look_for_workers(self) -> None:
         """Say so while there are none, which may be what all wait for."""
         now = time.monotonic()
-        if now - self._seen_at < _LONELY_S:
+        if now - self._worker_seen_at < _LONELY_S:
             return
         if self._workers.alive():
-            self._seen_at = now
+            self._worker_seen_at = now
         else:
             how = "`pixmill worker` starts one, over the same broker, catalog and blobs"
             self._told("no worker is there", OutputError(how))

@@ -55,7 +55,8 @@ class UtcTime(TypeDecorator[datetime]):
 metadata = MetaData()
 
 # How many keys were ever made, and the last revision given to a palette. Counting in a row also
-# orders writers: its lock is held until the transaction ends.
+# orders writers: its lock is held until the transaction ends. `place`, which counts nothing, is the
+# mark of the place of a cluster's files.
 counters = Table(
     "counters",
     metadata,
