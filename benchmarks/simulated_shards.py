@@ -117,12 +117,12 @@ class World:
 
     def sizes(self) -> list[int]:
         """The numbers of lines of all shards, as the planner cuts them."""
-        sizes, left = [], self.urls
-        while left and len(sizes) < 1000:
-            sizes.append(min(left, size_of(len(sizes), self.shard_lines)))
+        sizes: list[int] = []
+        left = self.urls
+        while left:
+            sizes.append(min(left, size_of(len(sizes), self.shard_lines, left)))
             left -= sizes[-1]
-        most = size_of(len(sizes), self.shard_lines)
-        return sizes + [most] * (left // most) + [left % most] * bool(left % most)
+        return sizes
 
 
 class Pattern(NamedTuple):
@@ -146,7 +146,7 @@ class Lots:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._standard = {size_of(number, world.shard_lines) for number in range(200)}
+        self._standard = set(replace(world, urls=10**6).sizes()[:-1])
         alike = repr(replace(world, urls=0, workers=0))
         self._by_size = self._of_worlds.setdefault(alike, {})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from itertools import chain
 
@@ -84,6 +85,9 @@ class Half:
                 self._do()
             yield item
 
+    def progress(self, item):
+        return self._source.progress(item)
+
 
 def items_of(catalog, blobs, job_id):
     """The items of each shard, as a worker reads them."""
@@ -107,11 +111,66 @@ def groups(number):
 
 def test_the_first_shards_of_a_list_are_small(monkeypatch):
     monkeypatch.undo()
-    assert [size_of(number, 2000) for number in (0, 31, 32, 95, 96, 10**6)] == [
+    assert [size_of(number, 2000, math.inf) for number in (0, 31, 32, 95, 96, 10**6)] == [
         125, 125, 500, 500, 2000, 2000,
     ]  # fmt: skip
-    assert {size_of(number, 1) for number in (0, 50, 100)} == {1}
-    assert [size_of(number, 300) for number in (0, 50, 100)] == [125, 300, 300]
+    assert {size_of(number, 1, math.inf) for number in (0, 50, 100)} == {1}
+    assert [size_of(number, 300, math.inf) for number in (0, 50, 100)] == [125, 300, 300]
+
+
+def test_the_last_shards_of_a_list_are_small(monkeypatch):
+    monkeypatch.undo()
+    lefts = (1e9, 36_001, 36_000, 4_001, 4_000, 1)
+    assert [size_of(100, 2000, left) for left in lefts] == [2000, 2000, 500, 500, 125, 125]
+    assert [size_of(100, 300, left) for left in lefts] == [300, 300, 300, 300, 125, 125]
+    assert [size_of(0, 2000, left) for left in lefts] == [125] * 6
+
+
+def ending(tmp_path, name="urls.txt"):
+    """A list of 60 lines of the same length."""
+    path = tmp_path / name
+    path.write_text("".join(f"http://a/{at:02}\n" for at in range(60)))
+    return path
+
+
+def sizes_of(catalog, blobs, job_id):
+    return [len(items) for items in items_of(catalog, blobs, job_id)]
+
+
+@pytest.fixture
+def decline(monkeypatch):
+    monkeypatch.setattr(planning, "_DECLINE", ((9, 1), (30, 3)))
+
+
+@pytest.mark.usefixtures("decline")
+def test_where_the_list_ends_is_told_by_its_bytes(tmp_path, catalog, blobs, job_id):
+    cut(catalog, blobs, job_id, source_of(ending(tmp_path)))
+    # With 30 left 3 in each, with 9 left 1; a place is that of a line's beginning, so that the
+    # guess is a line too many, or two.
+    expected = [*SIZES, *[4] * 5, *[3] * 7, *[1] * 6]
+    assert sum(expected) == 60
+    assert sizes_of(catalog, blobs, job_id) == expected
+
+
+@pytest.mark.usefixtures("decline")
+def test_a_cut_that_is_gone_on_with_knows_the_end(tmp_path, catalog, blobs, job_id):
+    source = source_of(ending(tmp_path))
+    cut(catalog, blobs, job_id, source)
+    whole = [shard.lines for shard in catalog.shards.following(job_id, 0, 100)]
+    catalog.shards.drop(job_id)
+    plan(catalog.shards, job_id, OWNER, whole[:-2], complete=False)
+    cut(catalog, blobs, job_id, source)
+    assert [shard.lines for shard in catalog.shards.following(job_id, 0, 100)] == whole
+
+
+@pytest.mark.usefixtures("decline")
+def test_a_list_whose_end_is_not_known_is_cut_as_from_its_middle(
+    tmp_path, catalog, blobs, job_id, monkeypatch
+):
+    source = source_of(ending(tmp_path))
+    monkeypatch.setattr(source, "progress", lambda _: None)
+    cut(catalog, blobs, job_id, source)
+    assert sizes_of(catalog, blobs, job_id) == [2, 2, 3, 3, 3, *[4] * 11, 3]
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 13, 14, 30])

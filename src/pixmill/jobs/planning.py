@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pixmill.jobs.shard_files import put_items
+from pixmill.record import Item
 from pixmill.store.shards import NewShard, ShardId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pixmill.batch.source import Place, Source
-    from pixmill.record import Item
     from pixmill.store.blobs import BlobStore
     from pixmill.store.shards import Shards
 
-# The first shards are small, so that a short list is many workers' as well.
+# The first shards, below such numbers, are small, so that a short list is many workers' as well;
+# and those of the last so many items, so that the workers end at much the same time.
 _GROWTH = ((32, 125), (96, 500))
+_DECLINE = ((4_000, 125), (36_000, 500))
 _TOLD_EVERY_S = 0.5
 _TOLD_TOGETHER = 50
 _PAUSE_S = 1.0
 
 
-def size_of(number: int, most: int) -> int:
-    """Say how many items the shard with a number has, `most` of a long list's."""
-    return min([most, *(size for below, size in _GROWTH if number < below)])
+def size_of(number: int, most: int, left: float) -> int:
+    """Say how many items a shard has, by its number and by those left; `most` amid a long list."""
+    first = (size for below, size in _GROWTH if number < below)
+    last = (size for items, size in _DECLINE if left <= items)
+    return min([most, *first, *last])
 
 
 def _nobody() -> None:
@@ -108,7 +113,7 @@ class Planner:
         items = self._source.items(after)
         first, waiting = before.shards, list[NewShard]()
         due = time.monotonic()  # the first is told at once
-        for shard in self._cut(items, first):
+        for shard in self._cut(items, first, self._left(after)):
             waiting.append(shard)
             if len(waiting) >= _TOLD_TOGETHER or time.monotonic() >= due:
                 if not self._tell(first, waiting, complete=False):
@@ -119,14 +124,23 @@ class Planner:
             self.over = self._tell(first, waiting, complete=True)
         return self.over
 
-    def _cut(self, items: Iterator[Item], number: int) -> Iterator[NewShard]:
+    def _cut(self, items: Iterator[Item], number: int, left: float) -> Iterator[NewShard]:
         while not self._stopped:
-            some = list(islice(items, size_of(number, self._most)))
+            some = list(islice(items, size_of(number, self._most, left)))
             if not some:
                 return
             put_items(self._blobs, ShardId(self._job_id, number), some)
-            yield NewShard(len(some), some[0].line, some[-1].line, some[-1].position)
-            number += 1
+            shard = NewShard(len(some), some[0].line, some[-1].line, some[-1].position)
+            yield shard
+            number, left = number + 1, self._left((shard.last_line, shard.place))
+
+    def _left(self, after: Place | None) -> float:
+        """Guess how many items there are behind one, as if all lines were alike."""
+        if after is None:
+            return math.inf
+        line, place = after
+        share = self._source.progress(Item(line=line, url="", position=place))
+        return line / share - line if share else math.inf
 
     def _tell(self, first: int, new: list[NewShard], *, complete: bool) -> bool:
         stands = self._shards.plan(self._job_id, self._owner, first, new, complete=complete)
