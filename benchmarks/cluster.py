@@ -2,8 +2,9 @@
 
 RabbitMQ, PostgreSQL and nginx run on all cores throughout. Each worker has a core of its own, as a
 small machine has; the plain command has those of both workers. The list holds distinct URLs of
-photographs. Printed are images a second, CPU seconds an image (workers and command alone, services
-not), and the ratios, as minimum, median and maximum over the rounds.
+photographs. Printed are images a second, CPU seconds an image (of the workers, or of the plain
+command; not of services, nor of the command that workers work for), and the ratios, as minimum,
+median and maximum over the rounds.
 
     python benchmarks/cluster.py [--images 24000] [--rounds 5]
 """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import threading
-from itertools import chain
+from itertools import accumulate, chain
 
 import pytest
 
-from pixmill.batch.source import SourceOptions, open_source
+from pixmill.batch.source import OnlyLines, SourceOptions, open_source
 from pixmill.errors import InputError
 from pixmill.jobs import planning
 from pixmill.jobs.planning import Cut, Planner, size_of
@@ -120,17 +121,36 @@ def test_the_first_shards_of_a_list_are_small(monkeypatch):
 
 def test_the_last_shards_of_a_list_are_small(monkeypatch):
     monkeypatch.undo()
-    lefts = (1e9, 36_001, 36_000, 4_001, 4_000, 1)
-    assert [size_of(100, 2000, left) for left in lefts] == [2000, 2000, 500, 500, 125, 125]
-    assert [size_of(100, 300, left) for left in lefts] == [300, 300, 300, 300, 125, 125]
-    assert [size_of(0, 2000, left) for left in lefts] == [125] * 6
+    lefts = (1e9, 38_000, 37_000, 36_500, 36_000, 4_500, 4_300, 4_125, 4_000, 1)
+    sizes = [2000, 2000, 1000, 500, 500, 500, 300, 125, 125, 125]
+    assert [size_of(100, 2000, left) for left in lefts] == sizes
+    assert [size_of(100, 300, left) for left in lefts] == [min(300, size) for size in sizes]
+    assert [size_of(0, 2000, left) for left in lefts] == [125] * 10
 
 
-def ending(tmp_path, name="urls.txt"):
-    """A list of 60 lines of the same length."""
+def test_a_shard_of_many_lines_leaves_the_end_to_small_ones(monkeypatch):
+    monkeypatch.undo()
+    assert size_of(100, 65_536, 64_000) == 28_000
+
+
+def ending(tmp_path, name="urls.txt", number=60):
+    """A list of so many lines of the same length."""
     path = tmp_path / name
-    path.write_text("".join(f"http://a/{at:02}\n" for at in range(60)))
+    opened = gzip.open if name.endswith(".gz") else open
+    with opened(path, "wt") as file:
+        file.writelines(f"http://a/{at:06}\n" for at in range(number))
     return path
+
+
+def ends_small(sizes):
+    """Tell whether in the last 30 there are 3 in each, and 1 in the last 9, or two more."""
+    lasts = list(accumulate(reversed(sizes), initial=0))
+    return (
+        sum(sizes) == 60
+        and sizes[:8] == [*SIZES, 4, 4, 4]
+        and all(size == 1 for size, last in zip(reversed(sizes), lasts, strict=False) if last < 7)
+        and all(size <= 3 for size, last in zip(reversed(sizes), lasts, strict=False) if last < 28)
+    )
 
 
 def sizes_of(catalog, blobs, job_id):
@@ -143,13 +163,47 @@ def decline(monkeypatch):
 
 
 @pytest.mark.usefixtures("decline")
-def test_where_the_list_ends_is_told_by_its_bytes(tmp_path, catalog, blobs, job_id):
-    cut(catalog, blobs, job_id, source_of(ending(tmp_path)))
-    # With 30 left 3 in each, with 9 left 1; a place is that of a line's beginning, so that the
-    # guess is a line too many, or two.
-    expected = [*SIZES, *[4] * 5, *[3] * 7, *[1] * 6]
-    assert sum(expected) == 60
-    assert sizes_of(catalog, blobs, job_id) == expected
+@pytest.mark.parametrize("name", ["urls.txt", "urls.csv", "urls.jsonl"])
+def test_where_a_list_ends_is_told_by_its_bytes(tmp_path, catalog, blobs, job_id, name):
+    path = tmp_path / name
+    line = {"csv": '"http://a/{:02}"\n', "jsonl": '{{"url": "http://a/{:02}"}}\n'}
+    form = line.get(name.partition(".")[2], "http://a/{:02}\n")
+    path.write_text("".join(form.format(at) for at in range(60)))
+    cut(catalog, blobs, job_id, source_of(path))
+    assert ends_small(sizes_of(catalog, blobs, job_id))
+
+
+@pytest.mark.usefixtures("decline")
+def test_where_several_lists_end_is_known(tmp_path, catalog, blobs, job_id):
+    cut(catalog, blobs, job_id, source_of(ending(tmp_path, "a", 25), ending(tmp_path, "b", 35)))
+    assert ends_small(sizes_of(catalog, blobs, job_id))
+
+
+def test_where_a_packed_list_ends_is_known(tmp_path, catalog, blobs, job_id, monkeypatch):
+    """Though it packs so well that what was read of it lies before what was unpacked."""
+    monkeypatch.setattr(planning, "_DECLINE", ((4_000, 125), (36_000, 500)))
+    cut(catalog, blobs, job_id, source_of(ending(tmp_path, "urls.gz", 100_000)), most=2000)
+    sizes = sizes_of(catalog, blobs, job_id)
+    assert 10 < sizes.count(2000) < 40
+    assert 20 < sizes.count(125) < 50
+    assert set(sizes[-20:-1]) == {125}
+
+
+@pytest.mark.usefixtures("decline")
+def test_where_a_retry_ends_is_known(tmp_path, catalog, blobs, job_id):
+    """Of which most lines are not done again."""
+    source = OnlyLines(source_of(ending(tmp_path, number=6000)), range(100, 6001, 100))
+    cut(catalog, blobs, job_id, source)
+    assert ends_small(sizes_of(catalog, blobs, job_id))
+
+
+@pytest.mark.usefixtures("decline")
+def test_an_end_that_is_far_makes_few_small_shards(tmp_path, catalog, blobs, job_id, monkeypatch):
+    monkeypatch.setattr(planning, "_MOST_SMALL", 5)
+    source = source_of(ending(tmp_path))
+    monkeypatch.setattr(source, "progress", lambda item: 0.99)
+    cut(catalog, blobs, job_id, source)
+    assert sizes_of(catalog, blobs, job_id) == [2, 1, 1, 1, 1, 1, *[4] * 13, 1]
 
 
 @pytest.mark.usefixtures("decline")

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from pixmill.store.blobs import BlobStore
     from pixmill.store.shards import Shards
 
-# The first shards, below such numbers, are small, so that a short list is many workers' as well;
-# and those of the last so many items, so that the workers end at much the same time.
+# Shards are small where a list begins, below such numbers, so that a short one is many workers' as
+# well. They are small where it ends, in the last so many items, so that all workers end together.
 _GROWTH = ((32, 125), (96, 500))
 _DECLINE = ((4_000, 125), (36_000, 500))
+_MOST_SMALL = 128  # at the end, which may be guessed to be near while it is far
 _TOLD_EVERY_S = 0.5
 _TOLD_TOGETHER = 50
 _PAUSE_S = 1.0
@@ -31,8 +32,8 @@ _PAUSE_S = 1.0
 def size_of(number: int, most: int, left: float) -> int:
     """Say how many items a shard has, by its number and by those left; `most` amid a long list."""
     first = (size for below, size in _GROWTH if number < below)
-    last = (size for items, size in _DECLINE if left <= items)
-    return min([most, *first, *last])
+    last = (max(size, left - items) for items, size in _DECLINE)
+    return int(min([most, *first, *last]))
 
 
 def _nobody() -> None:
@@ -113,7 +114,7 @@ class Planner:
         items = self._source.items(after)
         first, waiting = before.shards, list[NewShard]()
         due = time.monotonic()  # the first is told at once
-        for shard in self._cut(items, first, self._left(after)):
+        for shard in self._cut(items, first, after):
             waiting.append(shard)
             if len(waiting) >= _TOLD_TOGETHER or time.monotonic() >= due:
                 if not self._tell(first, waiting, complete=False):
@@ -124,23 +125,27 @@ class Planner:
             self.over = self._tell(first, waiting, complete=True)
         return self.over
 
-    def _cut(self, items: Iterator[Item], number: int, left: float) -> Iterator[NewShard]:
+    def _cut(self, items: Iterator[Item], number: int, after: Place | None) -> Iterator[NewShard]:
+        before = 0 if after is None else after[0]  # items, as if every line had been one
+        left = math.inf if after is None else self._left(before, after)
+        small = 0
         while not self._stopped:
-            some = list(islice(items, size_of(number, self._most, left)))
+            usual = size_of(number, self._most, math.inf)
+            size = size_of(number, self._most, left) if small < _MOST_SMALL else usual
+            some = list(islice(items, size))
             if not some:
                 return
             put_items(self._blobs, ShardId(self._job_id, number), some)
             shard = NewShard(len(some), some[0].line, some[-1].line, some[-1].position)
             yield shard
-            number, left = number + 1, self._left((shard.last_line, shard.place))
+            number, before, small = number + 1, before + len(some), small + (size < usual)
+            left = self._left(before, (shard.last_line, shard.place))
 
-    def _left(self, after: Place | None) -> float:
-        """Guess how many items there are behind one, as if all lines were alike."""
-        if after is None:
-            return math.inf
-        line, place = after
+    def _left(self, items: int, last: Place) -> float:
+        """Guess how many items are left behind so many, or one more, as if all were alike."""
+        line, place = last
         share = self._source.progress(Item(line=line, url="", position=place))
-        return line / share - line if share else math.inf
+        return items / share - items if share else math.inf
 
     def _tell(self, first: int, new: list[NewShard], *, complete: bool) -> bool:
         stands = self._shards.plan(self._job_id, self._owner, first, new, complete=complete)

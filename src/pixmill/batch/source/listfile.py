@@ -6,6 +6,7 @@ What a line means is left to the readers of the formats.
 from __future__ import annotations
 
 import gzip
+import io
 import stat
 import sys
 import zlib
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 READ_ERRORS = (OSError, EOFError, zlib.error)
 _BLOCK_BYTES = 1 << 17
 _SNIFFED_BYTES = 1 << 12
+_SIP_BYTES = 1 << 13
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -35,6 +37,16 @@ class _Stream(Protocol):
     def read1(self, size: int, /) -> bytes: ...
 
     def seek(self, offset: int, /) -> int: ...
+
+
+class _Sips(io.BufferedReader):
+    """Gives few bytes at once, so that a packed file is not read far ahead of what is unpacked.
+
+    Python 3.12 and newer ask for 128 KiB, which may be millions of lines.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(min(size, _SIP_BYTES) if size else size)
 
 
 def read_head(stream: _Stream) -> bytes:
@@ -92,7 +104,7 @@ class ListFile:
                 raise InputError("standard input is closed")
             yield cast("_Stream", sys.stdin.buffer), _nowhere
             return
-        with Path(self._path).open("rb") as file:
+        with _Sips(io.FileIO(self._path)) as file:
             place = file.tell if self.resumable else _nowhere
             if not self.packed:
                 yield file, place
