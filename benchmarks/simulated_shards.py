@@ -116,7 +116,7 @@ class World:
         return cls(urls=urls, workers=workers, images=images, **given)
 
     def sizes(self) -> list[int]:
-        """The numbers of lines of all shards, as the planner cuts them, who guesses the end."""
+        """The numbers of lines of all shards, as a planner that knows the end would cut them."""
         sizes: list[int] = []
         left = self.urls
         while left:

@@ -83,7 +83,7 @@ def worker(catalog, blobs, tmp_path):
 
 @pytest.fixture
 def carrier(catalog, blobs):
-    return ClusterCarrier(Settings(shard_lines=MOST), catalog, blobs, lambda *_: None)
+    return ClusterCarrier(Settings(shard_lines=MOST), catalog, blobs, lambda *_: None, lambda: None)
 
 
 @pytest.fixture
@@ -313,7 +313,7 @@ def test_a_job_that_was_canceled_goes_on_where_its_table_ends_with_other_shards(
         numbers.append(catalog.shards.planned(worker.id).shards)
         worker.work()
 
-    carrier = ClusterCarrier(Settings(shard_lines=1), catalog, blobs, lambda *_: None)
+    carrier = ClusterCarrier(Settings(shard_lines=1), catalog, blobs, lambda *_: None, lambda: None)
     assert carrier.run(order(), Watcher(work)).complete
     assert is_whole(order)
     assert leaves_nothing(catalog, blobs)

@@ -66,7 +66,7 @@ def source_of(*paths):
 
 
 def cut(catalog, blobs, job_id, source, most=MOST):
-    planner = Planner(catalog.shards, blobs, source, Cut(job_id, OWNER, most))
+    planner = Planner(catalog.shards, blobs, source, Cut(job_id, OWNER, most, lambda: None))
     with planner:
         planner._thread.join()
     planner.check()
@@ -179,9 +179,8 @@ def test_where_several_lists_end_is_known(tmp_path, catalog, blobs, job_id):
     assert ends_small(sizes_of(catalog, blobs, job_id))
 
 
-def test_where_a_packed_list_ends_is_known(tmp_path, catalog, blobs, job_id, monkeypatch):
+def test_where_a_packed_list_ends_is_known(tmp_path, catalog, blobs, job_id):
     """Though it packs so well that what was read of it lies before what was unpacked."""
-    monkeypatch.setattr(planning, "_DECLINE", ((4_000, 125), (36_000, 500)))
     cut(catalog, blobs, job_id, source_of(ending(tmp_path, "urls.gz", 100_000)), most=2000)
     sizes = sizes_of(catalog, blobs, job_id)
     assert 10 < sizes.count(2000) < 40
@@ -300,7 +299,7 @@ def test_where_it_is_stopped_the_list_does_not_count_as_cut(tmp_path, catalog, b
         assert go_on.wait(30)
 
     source = Half(source_of(urls(tmp_path, 14)), 13, wait)
-    planner = Planner(catalog.shards, blobs, source, Cut(job_id, OWNER, MOST))
+    planner = Planner(catalog.shards, blobs, source, Cut(job_id, OWNER, MOST, lambda: None))
     with planner:
         assert reached.wait(30)
         planner._stopped = True  # as its end sets it, which then waits for the thread

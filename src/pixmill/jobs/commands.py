@@ -89,7 +89,8 @@ class _Hold:
 class ClusterCarrier:
     """Carries the tables of a command by way of a cluster's workers.
 
-    `told` is given what goes wrong on the way and may pass; `cut` is called when there are shards.
+    `told` is given what goes wrong on the way and may pass; `on_cut` is called when there are
+    shards.
     """
 
     def __init__(
@@ -98,9 +99,9 @@ class ClusterCarrier:
         catalog: Catalog,
         blobs: BlobStore,
         told: Callable[[str, BaseException], None],
-        cut: Callable[[], None] = lambda: None,
+        on_cut: Callable[[], None],
     ) -> None:
-        self._cut = cut
+        self._on_cut = on_cut
         self._settings = settings
         self._catalog = catalog
         self._blobs = blobs
@@ -140,7 +141,13 @@ class ClusterCarrier:
             hold = _Hold(self._catalog, kept, owner, self._settings.job_lease)
             most = self._settings.shard_lines
             sharded = Sharded(
-                self._catalog, self._blobs, id_, hold, most=most, told=self._told, cut=self._cut
+                self._catalog,
+                self._blobs,
+                id_,
+                hold,
+                most=most,
+                told=self._told,
+                on_cut=self._on_cut,
             )
             event: Event = "release"
             outcome = Outcome()

@@ -36,20 +36,16 @@ def size_of(number: int, most: int, left: float) -> int:
     return int(min([most, *first, *last]))
 
 
-def _nobody() -> None:
-    """Tell nobody."""
-
-
 class Cut(NamedTuple):
     """Which job's list is cut, by which owner, and how many items a shard has at most.
 
-    `told` is called when there are shards for workers.
+    `on_cut` is called when there are shards for workers.
     """
 
     job_id: str
     owner: str
     most: int
-    told: Callable[[], None] = _nobody
+    on_cut: Callable[[], None]
 
 
 class Planner:
@@ -64,7 +60,7 @@ class Planner:
         self._shards = shards
         self._blobs = blobs
         self._source = source
-        self._job_id, self._owner, self._most, self._told = cut
+        self._job_id, self._owner, self._most, self._on_cut = cut
         self._after = after
         self._stopped = False
         self.over = False
@@ -150,5 +146,5 @@ class Planner:
     def _tell(self, first: int, new: list[NewShard], *, complete: bool) -> bool:
         stands = self._shards.plan(self._job_id, self._owner, first, new, complete=complete)
         if stands and new:
-            self._told()
+            self._on_cut()
         return stands

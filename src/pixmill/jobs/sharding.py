@@ -64,8 +64,8 @@ class Sharded:
     """Carries the job with an id to its table by way of workers, as `batch.job.Carrier`.
 
     `most` is the number of lines that a shard has at most; `told` is given trouble that is waited
-    out; `cut` is called when there are shards for workers. Raises JobStalled once all is done but
-    shards that are dead.
+    out; `on_cut` is called when there are shards for workers. Raises JobStalled once all is done
+    but shards that are dead.
     """
 
     def __init__(  # noqa: PLR0913  where it is, whose it is, and how it goes
@@ -77,10 +77,10 @@ class Sharded:
         *,
         most: int,
         told: Callable[[str, BaseException], None],
-        cut: Callable[[], None] = lambda: None,
+        on_cut: Callable[[], None] = lambda: None,
     ) -> None:
         self._told = Sparingly(told)
-        self._cut = cut
+        self._on_cut = on_cut
         self._shards = patient(catalog.shards, self._check, self._told)
         self._workers = patient(catalog.workers, self._check, self._told)
         self._worker_seen_at = time.monotonic()  # when a worker was, or it was begun
@@ -108,7 +108,7 @@ class Sharded:
         def write(sink: TableSink, progress: Progress, watcher: Watcher) -> bool:
             merging = Merging(self._blobs, job, checkpoint, sink, watcher)
             watcher.started(self, progress, checkpoint.line)
-            cut = Cut(self._job_id, self._holder.owner, self._most, self._cut)
+            cut = Cut(self._job_id, self._holder.owner, self._most, self._on_cut)
             planner = Planner(self._shards, self._blobs, job.source, cut, after)
             merged = span("merge", self._job_id, from_line=checkpoint.line)
             with merged as told, suppress(_Stopped), planner:

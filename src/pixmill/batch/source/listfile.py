@@ -42,7 +42,7 @@ class _Stream(Protocol):
 class _Sips(io.BufferedReader):
     """Gives few bytes at once, so that a packed file is not read far ahead of what is unpacked.
 
-    Python 3.12 and newer ask for 128 KiB, which may be millions of lines.
+    Python 3.12 and newer ask for 128 KiB at once, which may be half of a list that packs well.
     """
 
     def read(self, size: int | None = -1, /) -> bytes:
