@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -25,6 +26,20 @@ if TYPE_CHECKING:
     from pixmill.store import Catalog
 
 START_TIMEOUT_S = 60.0
+# The catalog forgets a command's shards as the command ends, before anyone who looks has seen all.
+LEDGER = """
+DROP TABLE IF EXISTS ledger;
+CREATE TABLE ledger (job text, number int, worker text, items int, PRIMARY KEY (job, number));
+CREATE OR REPLACE FUNCTION into_ledger() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO ledger VALUES (NEW.job_id, NEW.number, NEW.worker, NEW.items)
+    ON CONFLICT (job, number) DO UPDATE SET worker = excluded.worker;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER into_ledger AFTER UPDATE OF state ON shards
+FOR EACH ROW WHEN (NEW.state = 'done') EXECUTE FUNCTION into_ledger();
+"""
+SHARES = "SELECT worker, sum(items) FROM ledger GROUP BY worker"
 
 
 @dataclass
@@ -116,6 +131,21 @@ class Cluster:
         """The catalog, as the processes see it."""
         with open_catalog(self.catalog_url, self.folder / "data") as opened:
             yield opened
+
+    @contextlib.contextmanager
+    def shares(self) -> Iterator[Counter[str]]:
+        """Count the items that each worker does meanwhile; they are told at the end.
+
+        Of a shard that was done twice, the last time counts.
+        """
+        import psycopg  # noqa: PLC0415  where PostgreSQL is installed
+
+        told = Counter[str]()
+        with psycopg.connect(self.catalog_url, autocommit=True) as connection:
+            connection.execute(LEDGER)
+        yield told
+        with psycopg.connect(self.catalog_url) as connection:
+            told.update(dict(connection.execute(SHARES).fetchall()))
 
 
 def _read(stream: object, lines: list[str]) -> None:

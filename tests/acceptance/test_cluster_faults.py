@@ -142,15 +142,9 @@ def command_again(cluster, urls):
     """Do a part of the list; each worker has had a part in it then."""
     few = listed(cluster.folder, urls.read_text().splitlines()[:200], "few.txt")
     words = ["colors", few, "--shard-lines", "10"]
-    command = start(*words, cwd=cluster.folder, env=cluster.env)
-    seen = set()
     with cluster.catalog() as catalog:
         alive = {worker.name for worker in catalog.workers.alive()}
-        while command.poll() is None:
-            for job in catalog.jobs.page(5):
-                shards = catalog.shards.following(job.id, 0, 100)
-                seen |= {shard.worker for shard in shards if shard.worker}
-            time.sleep(0.1)
-    assert seen == alive == set(cluster.workers)
-    command.communicate()
-    return command.returncode
+    with cluster.shares() as shares:
+        ended = run(*words, cwd=cluster.folder, env=cluster.env, timeout_s=300)
+    assert set(shares) == alive == set(cluster.workers)
+    return ended.returncode
