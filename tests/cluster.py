@@ -28,15 +28,14 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 60.0
 # The catalog forgets a command's shards as the command ends, before anyone who looks has seen all.
 LEDGER = """
-DROP TABLE IF EXISTS ledger;
 CREATE TABLE ledger (job text, number int, worker text, items int, PRIMARY KEY (job, number));
-CREATE OR REPLACE FUNCTION into_ledger() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION into_ledger() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO ledger VALUES (NEW.job_id, NEW.number, NEW.worker, NEW.items)
     ON CONFLICT (job, number) DO UPDATE SET worker = excluded.worker;
     RETURN NULL;
 END $$;
-CREATE OR REPLACE TRIGGER into_ledger AFTER UPDATE OF state ON shards
+CREATE TRIGGER into_ledger AFTER UPDATE OF state ON shards
 FOR EACH ROW WHEN (NEW.state = 'done') EXECUTE FUNCTION into_ledger();
 """
 SHARES = "SELECT worker, sum(items) FROM ledger GROUP BY worker"
@@ -105,6 +104,7 @@ class Cluster:
             self.launch(name, env)
         with self.catalog() as catalog:
             wait_until(lambda: set(names) <= {each.name for each in catalog.workers.alive()})
+        self.await_consumers((env or {}).get("PIXMILL_BROKER"))
 
     def launch(self, name: str, env: Mapping[str, str] | None = None) -> None:
         """Start a worker."""
@@ -125,6 +125,16 @@ class Cluster:
             reader.join(5)
         for stream in (worker.process.stdout, worker.process.stderr):
             stream.close()
+
+    def await_consumers(self, broker: str | None = None) -> None:
+        """Wait until the broker knows as many as there are workers, which are alive before."""
+        from kombu import Connection  # noqa: PLC0415  where Celery is installed
+
+        living = sum(worker.process.poll() is None for worker in self.workers.values())
+        with Connection(broker or self.env["PIXMILL_BROKER"]) as connection:
+            declare = connection.default_channel.queue_declare
+            for queue in ("pixmill.interactive", "pixmill.bulk"):
+                wait_until(lambda q=queue: declare(q, passive=True).consumer_count >= living)
 
     @contextlib.contextmanager
     def catalog(self) -> Iterator[Catalog]:

@@ -230,7 +230,9 @@ def write_view(view, argument):
 
 
 def interval(view, seconds):
-    """Say when the work began and ended (one clock for all processes)."""
+    """Say when the work began and ended (one clock for all processes), and by a file if named."""
     began = time.monotonic()
+    if view:
+        Path(os.fsdecode(bytes(view))).touch()
     time.sleep(seconds)
     return began, time.monotonic()

@@ -13,6 +13,7 @@ import importlib.util
 import itertools
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 START_TIMEOUT_S = 60.0
+
+_ports = random.SystemRandom()  # unlike those of processes beside this one
 
 
 @dataclass(frozen=True)
@@ -331,10 +334,9 @@ class Rabbit:
         """End it in order."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(20)
-            finally:
-                self.kill()
+            self.kill()
 
     def kill(self) -> None:
         """End it at once."""
@@ -407,7 +409,7 @@ def free_ports(number: int) -> int:
     """The first of so many TCP ports in a row of 127.0.0.1 that nobody listens on just now."""
     while True:
         first = free_port()
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for port in range(first, first + number):
                 probe = stack.enter_context(socket.socket())
                 probe.bind(("127.0.0.1", port))
@@ -415,11 +417,15 @@ def free_ports(number: int) -> int:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody listens on just now.
+
+    Of those that Linux gives to nobody who does not name one: it stays free until it is bound.
+    """
+    while True:
+        port = _ports.randrange(15_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

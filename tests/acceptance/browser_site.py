@@ -51,7 +51,7 @@ class Site:
         state = self.session if signed_in else None
         context = self.browser.new_context(storage_state=state, base_url=self.service.url, **how)
         try:
-            context.set_default_timeout(10_000)
+            context.set_default_timeout(30_000)
             page = context.new_page()
             troubles = self._watch(page)
             if path is not None:

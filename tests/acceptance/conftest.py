@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.origin import Origin
 from tests.pictures import png
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """A real browser without a window."""
+    """A real browser without a window; what is expected of its pages may come late."""
+    expect.set_options(timeout=30_000)
     with sync_playwright() as started:
         opened = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened

@@ -15,6 +15,7 @@ from playwright.sync_api import TimeoutError as NotYet
 from playwright.sync_api import expect
 
 from tests.acceptance.api_pictures import square
+from tests.acceptance.browser_jobs import held
 from tests.acceptance.browser_site import (
     SALMON,
     Site,
@@ -25,8 +26,6 @@ from tests.acceptance.browser_site import (
     told,
     upload,
 )
-from tests.origin import delayed
-from tests.replies import answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -218,11 +217,11 @@ def test_all_of_it_is_done_on_the_keyboard_alone(place: Site, page: Page) -> Non
 
 
 def test_a_screen_reader_is_told_of_the_wait_and_the_result(place: Site, page: Page) -> None:
-    url = place.origin.on("/late.png", delayed(0.8, answer(SALMON)))
-    look(page, url)
-    status = page.get_by_role("status").filter(has_text="Looking…")
-    expect(status).to_be_attached()
-    assert page.locator("#answer").get_attribute("aria-busy") == "true"
+    with held(place, "/late.png", SALMON):
+        look(page, place.origin.url("/late.png"))
+        status = page.get_by_role("status").filter(has_text="Looking…")
+        expect(status).to_be_attached()
+        assert page.locator("#answer").get_attribute("aria-busy") == "true"
     expect(page.get_by_role("status").filter(has_text="salmon, 0 away.")).to_be_attached()
     assert page.locator("#answer").get_attribute("aria-busy") == "false"
     look(page, place.origin.url("/nowhere.png"))
@@ -232,11 +231,12 @@ def test_a_screen_reader_is_told_of_the_wait_and_the_result(place: Site, page: P
 def test_who_prefers_less_motion_sees_none(place: Site) -> None:
     running = {}
     for taste in ("no-preference", "reduce"):
-        url = place.origin.on(f"/{taste}.png", delayed(0.8, answer(SALMON)))
-        with place.page(reduced_motion=taste) as page:
-            look(page, url)
+        path = f"/{taste}.png"
+        with place.page(reduced_motion=taste) as page, held(place, path, SALMON) as release:
+            look(page, place.origin.url(path))
             expect(page.locator("#busy")).to_be_visible()
             running[taste] = page.evaluate("document.getAnimations().length")
+            release.set()
             told(page, "salmon")
     assert running["no-preference"] > 0
     assert running["reduce"] == 0

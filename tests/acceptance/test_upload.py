@@ -7,7 +7,6 @@ import io
 import json
 import os
 import signal
-import socket
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from pixmill.store import open_catalog
 from tests.acceptance.lists import body
 from tests.archives import grey_of
 from tests.command import kill_group, run, start
+from tests.services import free_port
 from tests.serving import serving
 
 GREY = ("--op", "grayscale", "--op", "convert png")
@@ -218,12 +218,6 @@ def test_the_key_comes_from_a_file_the_variable_or_a_flag(tmp_path, upload, key)
     done = upload("a.png", env={"PIXMILL_KEY": "pm_wrong_secret"}, status=1)
     assert "unauthorized" in done.stderr
     assert "pm_wrong_secret" not in done.stderr
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 def test_a_service_that_is_killed_and_started_again_is_waited_for(tmp_path):

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from ipaddress import ip_network
+from itertools import count
 from typing import TYPE_CHECKING
 
 import psutil
@@ -80,8 +81,14 @@ def test_workers_killed_from_outside_lose_nothing(origin: Origin, children: Chil
     paths = [f"/{number}.png" for number in range(20)]
     for path, data in zip(paths, pictures, strict=True):
         origin.serve(path, data)
-    urls = [origin.url(paths[number % 20]) + f"?{number}" for number in range(1500)]
     kills, records, done = 0, [], threading.Event()
+
+    def urls() -> Iterator[str]:
+        """Give as many as the kills take, which are slow on a busy machine."""
+        for number in count():
+            if number >= 1500 and kills == 100:
+                return
+            yield origin.url(paths[number % 20]) + f"?{number}"
 
     def workers() -> list[psutil.Process]:
         return [child for child in children() if child.ppid() != os.getpid()]
@@ -98,12 +105,13 @@ def test_workers_killed_from_outside_lose_nothing(origin: Origin, children: Chil
 
     killer = threading.Thread(target=kill_workers)
     killer.start()
-    for record in run(urls, options(analyze=slow)):
+    for record in run(urls(), options(analyze=slow)):
         records.append(record)  # noqa: PERF402  the killer watches it grow
     done.set()
     killer.join()
     assert kills == 100
-    assert [record.line for record in records] == list(range(1, 1501))
+    assert len(records) >= 1500
+    assert [record.line for record in records] == list(range(1, len(records) + 1))
     for record in records:
         assert hexes(record) == expected(pictures[(record.line - 1) % 20], 3)
     assert children() == []

@@ -14,7 +14,7 @@ from pixmill.store import open_catalog
 from pixmill.store.jobs import NewJob, Outcome, Progress, Result
 
 DONE = Outcome(Result("results/2026-11-20/cam/1-2.png", 7, "image/png"))
-LEASE_S = 0.6
+LEASE_S = 2.0
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_failures_are_told_by_their_code_and_defects_by_a_sentence(jobs, bench):
 def test_a_job_is_held_for_as_long_as_it_takes(jobs, bench):
     job = add(jobs, "wait")
     with working(jobs, bench), working(jobs, bench):
-        time.sleep(4 * LEASE_S)
+        time.sleep(1.5 * LEASE_S)
         assert bench.begun == [job.id]
         bench.may_end.set()
         until(lambda: state(jobs, job) == "succeeded")

@@ -76,14 +76,15 @@ def test_an_item_at_work_in_one_or_two_kills_goes_again_and_its_neighbours_never
         assert [f.result(timeout=30) for f in quick] == list(range(20))
 
 
-def test_after_two_kills_an_item_runs_with_nothing_beside_it():
+def test_after_two_kills_an_item_runs_with_nothing_beside_it(tmp_path):
     """It is at work in two kills; then no other item's time overlaps with its own."""
+    begun = tmp_path / "begun"
     with make_pool(crafted.interval) as pool:
-        slow = pool.submit(b"", 0.6)
+        slow = pool.submit(os.fsencode(begun), 2.0)
         first = [pool.submit(b"", 0.01) for _ in range(5)]
         for number in (1, 2):
-            wait_until(lambda: len(pool.pids()) == 2, "both workers are there")
-            time.sleep(0.25)  # it has begun by now, and is not done
+            wait_until(lambda: len(pool.pids()) == 2 and begun.exists(), "both are at work")
+            begun.unlink()
             for pid in pool.pids():
                 kill(pid)
             first += [pool.submit(b"", 0.01) for _ in range(5 * number)]
