@@ -127,7 +127,7 @@ class Cluster:
             stream.close()
 
     def await_consumers(self, broker: str | None = None) -> None:
-        """Wait until the broker knows as many as there are workers, which are alive before."""
+        """Wait until all workers take messages: they stand in the catalog before they do."""
         from kombu import Connection  # noqa: PLC0415  where Celery is installed
 
         living = sum(worker.process.poll() is None for worker in self.workers.values())
